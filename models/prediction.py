@@ -1,0 +1,154 @@
+"""The nouns that leave the pipeline: a Reading (a study made ready for the network) and a Prediction (its answer)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.spec import Code
+
+Tensors = dict[str, NDArray[np.float32]]
+Value = float | str
+DECODE, PREPROCESS, POSTPROCESS = "decode", "preprocess", "postprocess"  # stage names, as they stand in `timing_ms`
+
+
+@dataclass(frozen=True)
+class Geometry:
+    """How the network's view lies on the original pixels: the crop, its mirroring, and the square it was padded to.
+
+    A point (u, v) of the network's view, both in [0, 1], lies at column ``left + (u * side - pad_left)`` of the original
+    (mirrored within the crop where `mirrored`) and at row ``top + (v * side - pad_top)``.
+    """
+
+    top: int
+    left: int
+    height: int
+    width: int
+    side: int
+    pad_top: int
+    pad_left: int
+    mirrored: bool
+
+
+@dataclass(frozen=True)
+class UsedImage:
+    """Provenance of one image that was read: which file, what it says of itself, what decoded it, and why it was chosen."""
+
+    input: str
+    sha256: str
+    sop_instance_uid: str
+    transfer_syntax: str
+    photometric_interpretation: str
+    rows: int
+    columns: int
+    decoder: str
+    chosen_because: str
+    geometry: Geometry
+
+
+@dataclass(frozen=True)
+class UnusedImage:
+    """An image that came with the study and was not read, and why."""
+
+    input: str
+    sha256: str
+    rejected_because: str
+
+
+@dataclass(frozen=True)
+class FieldValue:
+    """One metadata field as it was used. `value` is None exactly when `source` is "missing"."""
+
+    value: Value | None
+    source: str  # request, dicom, derived or missing
+
+
+@dataclass(frozen=True)
+class Quality:
+    """One check and its outcome; a check that did not pass is a reservation about the answer."""
+
+    check: str
+    passed: bool
+    detail: str
+
+
+@dataclass(frozen=True)
+class Reading:
+    """A study ready for the network: tensors without a batch axis, and where every part of them came from."""
+
+    tensors: Tensors
+    images: tuple[UsedImage, ...]
+    unused_images: tuple[UnusedImage, ...]
+    metadata: dict[str, FieldValue]
+    quality: tuple[Quality, ...]
+    timing_ms: dict[str, float]
+
+
+@dataclass(frozen=True)
+class Interval:
+    """The range that holds the true value with probability `level`."""
+
+    level: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """A number with a unit and a code."""
+
+    name: str
+    value: float
+    unit: str
+    code: Code
+    interval: Interval | None = None
+    reference: str | None = None
+    category: str | None = None
+    scale: str | None = None
+    finding_site: Code | None = None
+    laterality: str | None = None
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What a model reports: a probability, and the threshold it was judged by."""
+
+    name: str
+    probability: float
+    threshold: float
+    positive: bool
+    code: Code
+
+
+@dataclass(frozen=True)
+class FieldWeight:
+    """The attention that one metadata field received."""
+
+    field: str
+    weight: float
+
+
+@dataclass(frozen=True)
+class AttentionMap:
+    """Attention over one image, row-major in the network's own grid, with the geometry to lay it over the original."""
+
+    input: str
+    rows: int
+    columns: int
+    values: tuple[tuple[float, ...], ...]
+    geometry: Geometry
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """The one answer, from which every rendering is made."""
+
+    measurements: tuple[Measurement, ...]
+    findings: tuple[Finding, ...]
+    metadata_attention: tuple[FieldWeight, ...]
+    image_attention: tuple[AttentionMap, ...]
+    reading: Reading
+    quality: tuple[Quality, ...]
+    timing_ms: dict[str, float]

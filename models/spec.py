@@ -1,0 +1,203 @@
+"""ModelSpec: one frozen value that says what a model is. Read by every step, stamped into the artifact. Data only.
+
+Training, export and service read the same declaration, so a mean, a unit, a label or a threshold is written down once.
+What training measures (error distribution, field ranges) travels in `Measured` and does not count in the digest.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Literal, Self
+
+from pydantic import BaseModel, ConfigDict
+
+LOCAL_SCHEME = "99CHIASM"  # the one private coding scheme of the project; PS3.16 8.2: private designators begin with 99
+
+
+class Frozen(BaseModel):
+    """A value: immutable, and strict about what it is made of."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Code(Frozen):
+    """A coded concept: the fields of `pydicom.sr.coding.Code`, in its order (PS3.3 section 8)."""
+
+    value: str
+    scheme_designator: str
+    meaning: str
+
+
+class Intensity(Frozen):
+    """How stored pixel values become [0, 1]; the same for DICOM, PNG and JPEG.
+
+    The greyscale pipeline comes first (Modality LUT, VOI LUT where `apply_voi`, Presentation LUT, MONOCHROME1: PS3.4 N.2),
+    then the range between the two percentiles of the image is stretched to [0, 1] and the rest clipped, so that detector
+    gain and offset do not reach the network.
+    """
+
+    apply_voi: bool
+    low_percentile: float
+    high_percentile: float
+
+
+class ImageInput(Frozen):
+    """One image the model reads, which instances of a study may be it, and how its pixels become a tensor."""
+
+    name: str
+    description: str
+    shape: tuple[int, int, int]  # channels, height, width
+    mean: tuple[float, ...]  # per channel, after scaling to [0, 1]
+    std: tuple[float, ...]
+    intensity: Intensity
+    modalities: tuple[str, ...]
+    sop_classes: tuple[str, ...]
+    body_parts: tuple[str, ...]  # Body Part Examined (0018,0015); an absent one passes with a flag
+    two_sided_body_parts: tuple[str, ...] = ()  # these show both sides: the half on the stated side is cropped out
+    views: tuple[str, ...] = ()  # View Position (0018,5101); an absent one passes
+    mirror_side: Literal["left", "right"] | None = None  # images of this side are mirrored, so that all look alike
+    min_side_pixels: int = 1
+
+
+class Field(Frozen):
+    """One metadata field. Units stand in the name and, as UCUM, in `unit`."""
+
+    name: str
+    kind: Literal["number", "category"]
+    description: str
+    unit: str = ""
+    low: float | None = None
+    high: float | None = None
+    levels: tuple[str, ...] = ()  # a category's values; the position is the embedding index
+    required: bool = False
+    log1p: bool = False  # skewed quantities are compressed before standardisation
+    header: Literal["age_years", "sex", "height_cm", "weight_kg", "laterality"] | None = None
+    header_tolerance: float | None = None  # a request further than this from the header contradicts it; None: never
+    derivation: Literal["copy", "body_mass_index"] | None = None
+    derived_from: tuple[str, ...] = ()
+    derived_tolerance: float | None = None  # a given value further than this from the derived one is a contradiction
+    network: bool = True  # False: used to read the image (laterality), not fed to the network
+
+
+class TabularInput(Frozen):
+    """The metadata beside the image: tensor `name` (F,) in natural units and tensor `mask` (F,), 1 where present."""
+
+    name: str
+    mask: str
+    fields: tuple[Field, ...]
+
+    @property
+    def network_fields(self) -> tuple[Field, ...]:
+        """The fields that the network sees, in the order of its tensors."""
+        return tuple(field for field in self.fields if field.network)
+
+
+class BelowThreshold(Frozen):
+    """A finding: the true value of a regression lies below a T-score. Its probability comes from the error distribution."""
+
+    name: str
+    t_score: float
+    inclusive: bool  # whether the boundary itself is positive: WHO includes -2.5, and leaves -1.0 normal
+    threshold: float  # the probability from which the finding is positive
+    code: Code
+
+
+class TScore(Frozen):
+    """T = (value - mean) / sd of a young reference population, and the WHO category where it applies."""
+
+    name: str
+    unit: str
+    code: Code
+    mean: float
+    sd: float
+    reference: str
+    category_from_age: float  # years; WHO categories apply to postmenopausal women and men from 50 (ISCD)
+    age_field: str
+
+
+class Regression(Frozen):
+    """A number with a unit: tensor (B, 1)."""
+
+    tensor: str
+    name: str
+    unit: str
+    code: Code
+    scale: str
+    finding_site: Code
+    low: float  # an answer outside [low, high] is a fault of the model, not an answer
+    high: float
+    t_score: TScore
+    findings: tuple[BelowThreshold, ...]
+
+
+class MetadataAttention(Frozen):
+    """Attention over the metadata fields: tensor (B, F), summing to 1 over the fields that were present."""
+
+    tensor: str
+    input: str
+
+
+class ImageAttention(Frozen):
+    """Attention over the image, in the network's own grid: tensor (B, rows, columns), summing to 1."""
+
+    tensor: str
+    input: str
+    rows: int
+    columns: int
+
+
+class ErrorDistribution(Frozen):
+    """What the errors of a regression were on held-out calibration cases.
+
+    `half_width` is the split-conformal interval of `level` (Lei et al., JASA 2018): the ceil((n + 1) level)-th smallest
+    absolute error. `absolute_errors` are evenly spaced quantiles of the absolute error from 0 to its maximum; the
+    signed error is taken as symmetric, so that the estimate stays the median and findings agree with it.
+    """
+
+    level: float
+    half_width: float
+    cases: int
+    absolute_errors: tuple[float, ...]
+
+
+class Range(Frozen):
+    """The values of a field that training saw."""
+
+    low: float
+    high: float
+
+
+class Measured(Frozen):
+    """What training found out; stamped in by export, outside the digest."""
+
+    training_data: str
+    recipe: str
+    seed: int
+    errors: dict[str, ErrorDistribution] = {}
+    field_ranges: dict[str, Range] = {}
+
+
+class ModelSpec(Frozen):
+    """What a model is: inputs, outputs, codes, thresholds and intended use."""
+
+    name: str
+    version: str
+    title: str
+    intended_use: str
+    limitations: tuple[str, ...]
+    images: tuple[ImageInput, ...]
+    table: TabularInput
+    regressions: tuple[Regression, ...] = ()
+    metadata_attention: MetadataAttention | None = None
+    image_attention: tuple[ImageAttention, ...] = ()
+    explanations: tuple[str, ...] = ()
+    measured: Measured | None = None
+
+    def digest(self) -> str:
+        """Fingerprint of the declaration without its measured values: ``sha256:<hex>``."""
+        declared = self.model_dump_json(exclude={"measured"})
+        return "sha256:" + hashlib.sha256(declared.encode()).hexdigest()
+
+    def with_measured(self, measured: Measured) -> Self:
+        """The same declaration, with what training measured."""
+        return self.model_copy(update={"measured": measured})

@@ -1,0 +1,179 @@
+"""XAttn-BMD: a ResNet34 trunk and field tokens, fused by bidirectional cross-attention.
+
+Zhang et al., arXiv:2511.14604, gives the parts: ResNet34, 3 layers of 4 heads in both directions, a layer-wise fusion
+weight and a key-value updater. The formulas it leaves open are the plainest readings, and each alternative is an option.
+
+Shapes: B batch, F fields, P image tokens (7 x 7), D width, N heads.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal, NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from models.bmd import METADATA, SPEC
+from models.layers.attention import MultiHeadAttention
+from models.layers.fields import FieldTokens
+from models.layers.resnet import ResNetTrunk
+
+GRID = (SPEC.image_attention[0].rows, SPEC.image_attention[0].columns)
+
+
+@dataclass(frozen=True)
+class Options:
+    """What the paper leaves open or ablates: one value each. The defaults are the full model."""
+
+    trunk_width: int = 64  # 64 is ResNet34 itself
+    width: int = 128
+    heads: int = 4
+    layers: int = 3
+    streams: Literal["both", "image", "metadata"] = "both"
+    direction: Literal["bi", "img_from_meta", "meta_from_img", "none"] = "bi"  # none: plain concatenation
+    fusion_weight: Literal["scalar", "per_head", "per_channel", "none"] = "scalar"
+    kv_update: Literal["mlp", "none"] = "mlp"
+    image_tokens: Literal["map49", "pooled1"] = "map49"
+
+
+class State(NamedTuple):
+    """What travels through the layers: both streams, the keys they offer, and the attention of the last layer."""
+
+    image: Tensor  # (B, P, D)
+    fields: Tensor  # (B, F, D)
+    image_keys: Tensor  # (B, P, D)
+    field_keys: Tensor  # (B, F, D)
+    to_fields: Tensor  # (B, F)
+    to_image: Tensor  # (B, P)
+
+
+class Stream(nn.Module):
+    """One direction of one layer: tokens attend to the other side's keys, are mixed, and refresh their own keys."""
+
+    def __init__(self, options: Options) -> None:
+        super().__init__()
+        d = options.width
+        gates = {"scalar": 1, "per_head": options.heads, "per_channel": d, "none": 0}[options.fusion_weight]
+        self.query_norm, self.key_norm, self.mix_norm = nn.LayerNorm(d), nn.LayerNorm(d), nn.LayerNorm(d)
+        self.attention = MultiHeadAttention(d, options.heads)
+        self.gate = nn.Parameter(torch.zeros(gates)) if gates else None  # sigmoid(0) = 0.5: an even start
+        self.feed_forward = nn.Sequential(nn.Linear(d, 2 * d), nn.GELU(), nn.Dropout(0.1), nn.Linear(2 * d, d))
+        self.update = nn.Sequential(nn.Linear(d, d), nn.GELU(), nn.Linear(d, d)) if options.kv_update == "mlp" else None
+        self.update_norm = nn.LayerNorm(d) if options.kv_update == "mlp" else None
+
+    def forward(self, tokens: Tensor, other_keys: Tensor, present: Tensor | None) -> tuple[Tensor, Tensor]:
+        """Tokens (B, T, D) and the other side's keys (B, K, D) -> tokens (B, T, D), weights (B, N, T, K)."""
+        attended, weights = self.attention(self.query_norm(tokens), self.key_norm(other_keys), present)
+        mixed = self.mix_norm(self._fuse(tokens, attended))
+        return mixed + self.feed_forward(mixed), weights
+
+    def refresh(self, keys: Tensor, tokens: Tensor) -> Tensor:
+        """The key-value updater: keys (B, T, D) follow the stream they were taken from."""
+        return self.update_norm(keys + self.update(tokens)) if self.update is not None and self.update_norm is not None else keys
+
+    def _fuse(self, tokens: Tensor, attended: Tensor) -> Tensor:
+        if self.gate is None:
+            return tokens + attended
+        share = self.gate.sigmoid().repeat_interleave(tokens.shape[-1] // self.gate.numel())
+        return (1 - share) * tokens + share * attended
+
+
+class CrossLayer(nn.Module):
+    """Both directions of one layer, computed side by side from the same inputs."""
+
+    def __init__(self, options: Options) -> None:
+        super().__init__()
+        self.direction = options.direction
+        self.image = Stream(options)
+        self.fields = Stream(options)
+
+    def forward(self, state: State, present: Tensor) -> State:
+        image, fields, to_fields_BF, to_image_BP = state.image, state.fields, state.to_fields, state.to_image
+        if self.direction != "meta_from_img":
+            image, weights_BNPF = self.image(state.image, state.field_keys, present)
+            to_fields_BF = weights_BNPF.mean((1, 2))
+        if self.direction != "img_from_meta":
+            fields, weights_BNFP = self.fields(state.fields, state.image_keys, None)
+            to_image_BP = _masked_mean(weights_BNFP.mean(1), present)
+        image_keys, field_keys = self.image.refresh(state.image_keys, image), self.fields.refresh(state.field_keys, fields)
+        return State(image, fields, image_keys, field_keys, to_fields_BF, to_image_BP)
+
+
+class ImageTokens(nn.Module):
+    """Image (B, 3, 224, 224) -> tokens (B, P, D): the trunk's 7 x 7 map, or its mean as a single token."""
+
+    def __init__(self, options: Options) -> None:
+        super().__init__()
+        self.pooled = options.image_tokens == "pooled1"
+        self.trunk = ResNetTrunk(width=options.trunk_width)
+        self.project = nn.Linear(self.trunk.channels, options.width)
+        self.position = nn.Parameter(0.02 * torch.randn(1 if self.pooled else _grid_tokens(), options.width))
+        self.norm = nn.LayerNorm(options.width)
+
+    def forward(self, image: Tensor) -> Tensor:
+        map_BPC = self.trunk(image).flatten(2).transpose(1, 2)
+        if self.pooled:
+            map_BPC = map_BPC.mean(1, keepdim=True)
+        return self.norm(self.project(map_BPC) + self.position)
+
+
+class XAttnBMD(nn.Module):
+    """Image, metadata and mask -> BMD in g/cm2, attention over the fields, attention over the image.
+
+    forward: image (B, 3, 224, 224), metadata (B, F) in natural units, present (B, F)
+    -> bmd (B, 1), metadata_attention (B, F), image_attention (B, 7, 7); both attentions sum to 1.
+    """
+
+    target_mean: Tensor
+    target_std: Tensor
+
+    def __init__(self, options: Options) -> None:
+        super().__init__()
+        self.options = options
+        self.image = ImageTokens(options) if options.streams != "metadata" else None
+        self.fields = FieldTokens(METADATA.network_fields, options.width)
+        crossed = options.streams == "both" and options.direction != "none"
+        self.layers = nn.ModuleList(CrossLayer(options) for _ in range(options.layers if crossed else 0))
+        sides = 2 if options.streams == "both" else 1
+        self.head = nn.Sequential(nn.Linear(sides * options.width, 64), nn.GELU(), nn.Dropout(0.2), nn.Linear(64, 1))
+        self.register_buffer("target_mean", torch.zeros(1))
+        self.register_buffer("target_std", torch.ones(1))
+
+    def forward(self, image: Tensor, metadata: Tensor, present: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        fields_BFD = self.fields(metadata, present)
+        image_BPD = self.image(image) if self.image is not None else fields_BFD.new_zeros(len(image), _grid_tokens(), 1)
+        evenly_BP = _mean_weights(torch.ones_like(image_BPD[..., 0]))
+        state = State(image_BPD, fields_BFD, image_BPD, fields_BFD, _mean_weights(present), evenly_BP)
+        for layer in self.layers:
+            state = layer(state, present)
+        z_B1 = self.head(self._pool(state, present))
+        grid = (1, 1) if state.to_image.shape[1] == 1 else GRID
+        return z_B1 * self.target_std + self.target_mean, state.to_fields, state.to_image.unflatten(1, grid)
+
+    def standardise(self, metadata: Tensor, present: Tensor, target: Tensor) -> None:
+        """Take mean and standard deviation of fields (N, F) and target (N, 1) from the training fold, into the graph."""
+        self.fields.standardise(metadata, present)
+        self.target_mean[0], self.target_std[0] = target.mean(), target.std()
+
+    def _pool(self, state: State, present: Tensor) -> Tensor:
+        image, fields = state.image.mean(1), _masked_mean(state.fields, present)
+        return {"both": torch.cat((image, fields), dim=-1), "image": image, "metadata": fields}[self.options.streams]
+
+
+def build(options: Mapping[str, object]) -> XAttnBMD:
+    """The network that a recipe's options describe."""
+    return XAttnBMD(Options(**options))  # type: ignore[arg-type]  # a recipe is data; Options checks its names
+
+
+def _grid_tokens() -> int:
+    return GRID[0] * GRID[1]
+
+
+def _mean_weights(present_BT: Tensor) -> Tensor:
+    return present_BT / present_BT.sum(1, keepdim=True)
+
+
+def _masked_mean(tokens_BTX: Tensor, present_BT: Tensor) -> Tensor:
+    return (tokens_BTX * present_BT.unsqueeze(-1)).sum(1) / present_BT.sum(1, keepdim=True)

@@ -1,0 +1,173 @@
+"""Metadata: what the request says, what the DICOM header says, and what follows from both.
+
+The rules are those of the spec's fields: a field absent from the request is taken from the header, then derived, then
+missing, and its source is kept; a request that contradicts the header or itself is refused; nothing is filled in silently.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cache
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, ValidationError, create_model
+from pydantic import Field as PydanticField
+
+from models.decode.image import Header
+from models.errors import Detail, InvalidMetadataError, MetadataConflictError
+from models.prediction import FieldValue, Quality, Value
+from models.spec import Field, ModelSpec, TabularInput
+
+Fields = dict[str, FieldValue]
+
+
+@cache
+def request_model(table: TabularInput) -> type[BaseModel]:
+    """The pydantic model of the metadata that a request may carry; strict, and closed to unknown fields."""
+    fields: dict[str, Any] = {field.name: _annotation(field) for field in table.fields}
+    return create_model("Metadata", __config__=ConfigDict(extra="forbid", strict=True, allow_inf_nan=False), **fields)
+
+
+def schema(spec: ModelSpec) -> dict[str, Any]:
+    """JSON Schema of the metadata, units in names and descriptions; required fields may also come from the header."""
+    return request_model(spec.table).model_json_schema()
+
+
+def validate(table: TabularInput, metadata: Mapping[str, object]) -> dict[str, Value]:
+    """The fields of a request, checked one by one.
+
+    Raises
+    ------
+    InvalidMetadataError
+        With one detail for every unknown, mistyped or out-of-range field.
+    """
+    try:
+        checked = request_model(table).model_validate(dict(metadata))
+    except ValidationError as error:
+        details = tuple(Detail(_pointer(*map(str, problem["loc"])), problem["msg"]) for problem in error.errors(include_input=False))
+        raise InvalidMetadataError(f"{len(details)} metadata field(s) cannot be used", details=details) from None
+    return checked.model_dump(exclude_unset=True)
+
+
+def resolve(table: TabularInput, request: Mapping[str, Value], header: Header) -> tuple[Fields, tuple[Quality, ...]]:
+    """Merge the request with the header: every field of the table with its value and source, and what was set aside.
+
+    Raises
+    ------
+    MetadataConflictError
+        The request contradicts the header, or a given value the one derived from others.
+    InvalidMetadataError
+        A required field is nowhere, or a header or derived value is outside the field's range.
+    """
+    stated = {field.name: value for field in table.fields if (value := _header_value(field, header)) is not None}
+    _refuse_contradictions(table, request, stated)
+    values, ignored = {}, []
+    for field in table.fields:
+        if field.name in request:
+            values[field.name] = FieldValue(request[field.name], "request")
+        elif field.name in stated and _in_range(field, stated[field.name]):
+            values[field.name] = FieldValue(stated[field.name], "dicom")
+        elif field.name in stated:
+            ignored.append(_set_aside(field))
+    values |= _derive(table, values)
+    _refuse_absent(table, values)
+    complete = {field.name: values.get(field.name, FieldValue(None, "missing")) for field in table.fields}
+    return complete, (*ignored, _completeness(table, complete))
+
+
+def training_range(spec: ModelSpec, values: Fields) -> Quality:
+    """Whether every number lies where training saw any: outside, the network extrapolates."""
+    ranges = spec.measured.field_ranges if spec.measured else {}
+    outside = [
+        name for name, seen in ranges.items() if isinstance(value := values[name].value, float) and not seen.low <= value <= seen.high
+    ]
+    detail = f"outside the range seen in training: {', '.join(outside)}" if outside else "every field lies in the range seen in training"
+    return Quality("training_range", not outside, detail)
+
+
+def _annotation(field: Field) -> tuple[Any, Any]:
+    kind: Any = Literal[field.levels] if field.kind == "category" else float
+    unit = f" [{field.unit}]" if field.unit else ""
+    return kind, PydanticField(None, description=field.description + unit, ge=field.low, le=field.high)
+
+
+def _pointer(*path: str) -> str:
+    """RFC 6901: ~ and / in a name are escaped."""
+    return "/metadata" + "".join("/" + part.replace("~", "~0").replace("/", "~1")[:64] for part in path)
+
+
+def _header_value(field: Field, header: Header) -> Value | None:
+    if field.header is None:
+        return None
+    value: Value | None = header.laterality if field.header == "laterality" else getattr(header.patient, field.header)
+    return value
+
+
+def _in_range(field: Field, value: Value) -> bool:
+    if isinstance(value, str):
+        return value in field.levels
+    return (field.low is None or value >= field.low) and (field.high is None or value <= field.high)
+
+
+def _refuse_contradictions(table: TabularInput, request: Mapping[str, Value], stated: Mapping[str, Value]) -> None:
+    conflicts = tuple(
+        Detail(_pointer(field.name), "contradicts the DICOM header")
+        for field in table.fields
+        if field.name in request and field.name in stated and _contradicts(field, request[field.name], stated[field.name])
+    )
+    if conflicts:
+        names = ", ".join(detail.pointer.rsplit("/", 1)[1] for detail in conflicts)
+        raise MetadataConflictError(f"the request contradicts the DICOM header in: {names}", details=conflicts)
+
+
+def _contradicts(field: Field, given: Value, stated: Value) -> bool:
+    if field.header_tolerance is None:
+        return False  # a body weight may well have changed since the header was written
+    if isinstance(given, str) or isinstance(stated, str):
+        return given != stated
+    return abs(given - stated) > field.header_tolerance
+
+
+def _set_aside(field: Field) -> Quality:
+    """An impossible header value: fatal where it identifies the patient (age, sex, side), otherwise left out and said."""
+    if field.header_tolerance is not None:
+        detail = Detail(_pointer(field.name), f"the DICOM header's value is outside {field.low:g} to {field.high:g} {field.unit}")
+        raise InvalidMetadataError(f"{field.name} in the DICOM header is outside the range of this model", details=(detail,))
+    return Quality(f"header_{field.name}", passed=False, detail="the DICOM header's value is outside the accepted range and was left out")
+
+
+def _derive(table: TabularInput, values: Fields) -> Fields:
+    derived: Fields = {}
+    for field in table.fields:
+        sources = [values[name].value for name in field.derived_from if name in values]
+        if field.derivation is None or len(sources) < len(field.derived_from):
+            continue
+        value = _derivation(field, [float(source) for source in sources if source is not None])
+        if field.name not in values:
+            if not _in_range(field, value):
+                raise InvalidMetadataError(f"{field.name}, derived from {' and '.join(field.derived_from)}, is out of range",
+                                           details=(Detail(_pointer(field.name), f"must lie between {field.low:g} and {field.high:g}"),))
+            derived[field.name] = FieldValue(value, "derived")
+        elif field.derived_tolerance is not None and abs(float(values[field.name].value or 0) - value) > field.derived_tolerance:
+            raise MetadataConflictError(f"{field.name} contradicts {' and '.join(field.derived_from)}",
+                                        details=(Detail(_pointer(field.name), f"differs by more than {field.derived_tolerance:g}"),))
+    return derived
+
+
+def _derivation(field: Field, sources: list[float]) -> float:
+    if field.derivation == "body_mass_index":
+        weight_kg, height_cm = sources
+        return round(weight_kg / (height_cm / 100) ** 2, 3)
+    return sources[0]
+
+
+def _refuse_absent(table: TabularInput, values: Fields) -> None:
+    absent = [field.name for field in table.fields if field.required and field.name not in values]
+    if absent:
+        details = tuple(Detail(_pointer(name), "required, and not in the DICOM header either") for name in absent)
+        raise InvalidMetadataError(f"required and missing: {', '.join(absent)}", details=details)
+
+
+def _completeness(table: TabularInput, values: Fields) -> Quality:
+    missing = [field.name for field in table.network_fields if values[field.name].source == "missing"]
+    return Quality("metadata_complete", not missing, f"missing and masked: {', '.join(missing)}" if missing else "every field is present")

@@ -1,0 +1,135 @@
+"""Bytes and metadata in, tensors out: the whole way from a study to the network, for training, service and golden alike."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from models.decode import Limits, decode, read_header
+from models.decode.image import Header, Side
+from models.errors import MissingImageError
+from models.metadata import Fields, resolve, training_range, validate
+from models.prediction import DECODE, PREPROCESS, Quality, Reading, Tensors, UnusedImage, UsedImage
+from models.preprocess import image_tensor, table_tensors
+from models.select import Selection, select
+from models.spec import ImageInput, ModelSpec
+
+
+@dataclass(frozen=True)
+class Part:
+    """One file of a study; `input` names the image input it was sent as, or None: whichever it fits."""
+
+    data: bytes
+    input: str | None = None
+
+
+@dataclass(frozen=True)
+class Study:
+    """What somebody wants evaluated: files and metadata, as they came."""
+
+    parts: tuple[Part, ...]
+    metadata: dict[str, object]
+
+
+@dataclass(frozen=True)
+class _Candidates:
+    """The files that may be one image input, their headers, and which of them was chosen."""
+
+    image: ImageInput
+    parts: tuple[Part, ...]
+    headers: tuple[Header, ...]
+    selection: Selection
+
+    @property
+    def header(self) -> Header:
+        return self.headers[self.selection.index]
+
+
+def read_study(spec: ModelSpec, study: Study, limits: Limits) -> Reading:
+    """Select, decode and preprocess.
+
+    Raises
+    ------
+    StudyError
+        Whatever is wrong with the study: see models.errors.
+    """
+    timing_ms: dict[str, float] = {}
+    request = validate(spec.table, study.metadata)
+    with _timed(timing_ms, DECODE):
+        side = request.get("laterality")
+        chosen = [_choose(image, study, limits, _side(side)) for image in spec.images]
+    values, reservations = resolve(spec.table, request, chosen[0].header)
+    side = values["laterality"].value if "laterality" in values else None
+    tensors: Tensors = {}
+    used = tuple(_read_image(candidates, limits, _side(side), tensors, timing_ms) for candidates in chosen)
+    tensors |= table_tensors(spec.table, values)
+    quality = (*(_body_part(c) for c in chosen), *_laterality(spec, values), *reservations, training_range(spec, values))
+    return Reading(tensors, used, tuple(_unused(chosen)), values, quality, timing_ms)
+
+
+def _choose(image: ImageInput, study: Study, limits: Limits, side: Side | None) -> _Candidates:
+    parts = tuple(part for part in study.parts if part.input in {None, image.name})
+    if not parts:
+        raise MissingImageError(f"no file came for the image input {image.name!r}")
+    headers = tuple(read_header(part.data, limits) for part in parts)
+    return _Candidates(image, parts, headers, select(image, headers, side))
+
+
+def _read_image(
+    candidates: _Candidates, limits: Limits, side: Side | None, tensors: Tensors, timing_ms: dict[str, float]
+) -> UsedImage:
+    """Decode and preprocess the chosen file into `tensors`, and say where it came from."""
+    part, header = candidates.image, candidates.header
+    data = candidates.parts[candidates.selection.index].data
+    with _timed(timing_ms, DECODE):
+        image = decode(data, header, limits, apply_voi=part.intensity.apply_voi)
+    with _timed(timing_ms, PREPROCESS):
+        tensors[part.name], geometry = image_tensor(part, image, side)
+    return UsedImage(
+        input=part.name,
+        sha256=hashlib.sha256(data).hexdigest(),
+        sop_instance_uid=header.sop_instance_uid,
+        transfer_syntax=header.transfer_syntax,
+        photometric_interpretation=header.photometric_interpretation,
+        rows=header.rows,
+        columns=header.columns,
+        decoder=image.decoder,
+        chosen_because=candidates.selection.reason,
+        geometry=geometry,
+    )
+
+
+def _unused(chosen: list[_Candidates]) -> Iterator[UnusedImage]:
+    for candidates in chosen:
+        for rejection in candidates.selection.rejected:
+            digest = hashlib.sha256(candidates.parts[rejection.index].data).hexdigest()
+            yield UnusedImage(candidates.image.name, digest, rejection.reason)
+
+
+def _body_part(candidates: _Candidates) -> Quality:
+    header, accepted = candidates.header, " or ".join(candidates.image.body_parts)
+    if header.body_part:
+        return Quality("body_part", passed=True, detail=f"the header states {header.body_part}")
+    silent = "the header does not state the body part" if header.format == "dicom" else f"a {header.format.upper()} has no header"
+    return Quality("body_part", passed=False, detail=f"{silent}: nothing shows that this is a {accepted}")
+
+
+def _laterality(spec: ModelSpec, values: Fields) -> Iterator[Quality]:
+    if any(image.mirror_side for image in spec.images):
+        side, source = values["laterality"].value, values["laterality"].source
+        detail = f"{side} ({source})" if side else "not stated: the image was read as it lies"
+        yield Quality("laterality", side is not None, detail)
+
+
+def _side(value: object) -> Side | None:
+    return "left" if value == "left" else "right" if value == "right" else None
+
+
+@contextmanager
+def _timed(timing_ms: dict[str, float], stage: str) -> Iterator[None]:
+    start = time.perf_counter()
+    yield
+    timing_ms[stage] = timing_ms.get(stage, 0.0) + 1000 * (time.perf_counter() - start)

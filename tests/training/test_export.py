@@ -1,0 +1,111 @@
+"""Export: parity or no file; the artifact says what it is and proves itself."""
+
+import numpy as np
+import onnx
+import pytest
+
+torch = pytest.importorskip("torch", reason="torch is not installed")
+
+from models.bmd import SPEC  # noqa: E402  after the check for torch
+from models.decode import Limits  # noqa: E402
+from models.golden import Golden  # noqa: E402
+from models.spec import ModelSpec  # noqa: E402
+from models.study import Study, read_study  # noqa: E402
+from tests.training.cohort import QUICK  # noqa: E402
+from training.data import splits  # noqa: E402
+from training.evaluate import evaluate_artifact  # noqa: E402
+from training.export import ParityError, export_baseline, export_model, run_onnx, write_graph  # noqa: E402
+from training.fit import fit, load_network, tasks_of  # noqa: E402
+from training.pipeline import example  # noqa: E402
+
+pytestmark = pytest.mark.filterwarnings("ignore")  # the exporter's own deprecations
+
+
+@pytest.fixture(scope="module")
+def run(cohort, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("run")
+    tasks = tasks_of(QUICK, splits(cohort.rows, cohort.targets, QUICK), folder)
+    for task in tasks:
+        fit(task, cohort, torch.device("cpu"))
+    return {task.variant: task for task in tasks}
+
+
+@pytest.fixture(scope="module")
+def artifact(run, cohort, tmp_path_factory):
+    out = tmp_path_factory.mktemp("artifact")
+    export_model((run["xattn"],), cohort, example("bmd"), out)
+    export_baseline(run["image-only"], cohort, out / "baselines" / "image-only.onnx")
+    return out
+
+
+def test_the_file_says_what_it_is(artifact):
+    properties = {entry.key: entry.value for entry in onnx.load(artifact / "model.onnx").metadata_props}
+    spec = ModelSpec.model_validate_json(properties["spec"])
+    assert spec.digest() == SPEC.digest() == properties["spec_digest"]
+    assert spec.measured is not None
+    assert spec.measured.training_data == "synthetic phantoms"
+    assert spec.measured.errors["femoral_neck_bmd"].half_width > 0
+    assert spec.measured.field_ranges["weight_kg"].low > 30
+
+
+def test_the_golden_case_reproduces_from_bytes(artifact):
+    golden = Golden.load(artifact / "golden.npz")
+    tensors = read_study(SPEC, golden.study, Limits()).tensors
+    outputs = run_onnx(artifact / "model.onnx", {name: tensor[np.newaxis] for name, tensor in tensors.items()})
+    assert golden.drift({name: output[0] for name, output in outputs.items()}) <= golden.tolerance
+
+
+@pytest.mark.parametrize(
+    "mutate",
+    [
+        lambda image: image[:, ::-1],
+        lambda image: image[:, :, ::-1],
+        lambda image: np.roll(image, 4, axis=2),
+        lambda image: 1.05 * image,
+        lambda image: -image,
+    ],
+    ids=["upside-down", "mirrored", "shifted", "brighter", "inverted"],
+)
+def test_the_golden_case_notices_a_changed_preprocessing(artifact, mutate):
+    golden = Golden.load(artifact / "golden.npz")
+    tensors = read_study(SPEC, golden.study, Limits()).tensors
+    tensors["image"] = np.ascontiguousarray(mutate(tensors["image"]))
+    outputs = run_onnx(artifact / "model.onnx", {name: tensor[np.newaxis] for name, tensor in tensors.items()})
+    assert golden.drift({name: output[0] for name, output in outputs.items()}) > golden.tolerance
+
+
+def test_the_golden_case_notices_changed_metadata(artifact):
+    golden = Golden.load(artifact / "golden.npz")
+    study = Study(golden.study.parts, {**golden.study.metadata, "weight_kg": golden.study.metadata["weight_kg"] + 1})
+    tensors = read_study(SPEC, study, Limits()).tensors
+    outputs = run_onnx(artifact / "model.onnx", {name: tensor[np.newaxis] for name, tensor in tensors.items()})
+    assert golden.drift({name: output[0] for name, output in outputs.items()}) > golden.tolerance
+
+
+def test_a_batch_gives_what_its_cases_give_alone(artifact, cohort):
+    inputs = {name: np.asarray(array[:4]) for name, array in cohort.tensors.items()}
+    batch = run_onnx(artifact / "model.onnx", inputs)
+    alone = run_onnx(artifact / "model.onnx", {name: array[2:3] for name, array in inputs.items()})
+    assert all(np.allclose(batch[name][2], alone[name][0], atol=1e-6) for name in batch)
+
+
+def test_an_export_that_differs_from_pytorch_leaves_no_file(run, cohort, tmp_path):
+    network = load_network(run["xattn"])
+    with pytest.raises(ParityError):
+        write_graph(network, SPEC, tmp_path / "model.onnx", cohort, np.arange(4), expected_from=_shifted(network))
+    assert not (tmp_path / "model.onnx").exists()
+
+
+def _shifted(network):
+    """The same network with another bias: what a wrong export would look like."""
+    other = type(network)(network.options)
+    other.load_state_dict(network.state_dict())
+    other.target_mean += 0.01
+    return other.eval()
+
+
+def test_an_evaluation_covers_the_model_and_its_baselines(artifact, cohort):
+    evaluation = evaluate_artifact(artifact, cohort, "test")
+    assert list(evaluation.table) == ["xattn", "image-only"]
+    assert {"R2", "MAE", "MSE", "ROC-AUC low_bone_mass", "F1 osteoporosis"} <= set(evaluation.table["xattn"])
+    assert sum(evaluation.field_attention.values()) > 0.5

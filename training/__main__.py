@@ -1,0 +1,124 @@
+"""``python -m training COMMAND MODEL``: synth, fit, export, evaluate, or all of them for the reference artifact."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import sys
+from pathlib import Path
+
+from models import SPECS
+from training.recipes import EXAMPLE_SEED, REFERENCE_CASES, REFERENCE_ROWS, REFERENCE_SEED
+from training.sources import CohortError
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run one command; problems with a cohort are told in plain lines, not as a traceback."""
+    options = _parser().parse_args(arguments)
+    try:
+        options.run_command(options)
+    except (CohortError, FileExistsError, FileNotFoundError, KeyError) as error:
+        print(error, file=sys.stderr)
+        return 1
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m training", description="Make a model: from a cohort to a certified artifact.")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    synth = _command(commands, "synth", _synth, "write a phantom cohort: synthetic patients with planted truth")
+    synth.add_argument("--out", type=Path, required=True, help="folder to write the cohort into")
+    synth.add_argument("--cases", type=int, default=REFERENCE_CASES, help="number of studies (default: %(default)s)")
+    synth.add_argument("--seed", type=int, default=REFERENCE_SEED, help="same seed, same bytes (default: %(default)s)")
+    synth.add_argument("--rows", type=int, default=REFERENCE_ROWS, help="image height in pixels (default: %(default)s)")
+
+    fit = _command(commands, "fit", _fit, "train a recipe's network and its baselines on a cohort; goes on where it was interrupted")
+    _cohort(fit)
+    _run(fit)
+    fit.add_argument("--variant", action="append", default=[], help="only this variant (repeatable); default: all of the recipe")
+    fit.add_argument("--pretrained", type=Path, help="a torchvision ResNet checkpoint (.pth) for the image trunk")
+    fit.add_argument("--device", default="auto", help="auto, cpu or cuda (default: %(default)s)")
+
+    export = _command(commands, "export", _export, "write model.onnx and golden.npz, or nothing if ONNX differs from PyTorch")
+    _cohort(export)
+    _run(export)
+    export.add_argument("--out", type=Path, help="artifact folder (default: artifacts/MODEL)")
+    export.add_argument("--training-data", default="synthetic phantoms", help="told in every answer (default: %(default)s)")
+
+    evaluate = _command(commands, "evaluate", _evaluate, "print a table with intervals and write the model card")
+    _cohort(evaluate)
+    evaluate.add_argument("--artifact", type=Path, help="evaluate this artifact folder on the cohort (default: artifacts/MODEL)")
+    evaluate.add_argument("--run", type=Path, help="instead, evaluate a run on the rows that it held out (its folds, pooled)")
+    evaluate.add_argument("--recipe", default="paper", help="the recipe of --run (default: %(default)s)")
+    evaluate.add_argument("--card", type=Path, help="also write card.md and plots into this folder")
+
+    example = _command(commands, "example", _example, "write the example study: a DICOM, a PNG and metadata")
+    example.add_argument("--out", type=Path, help="folder (default: examples/MODEL)")
+
+    artifacts = _command(commands, "artifacts", _artifacts, "the reference artifact from nothing: synth, fit, export, evaluate")
+    artifacts.add_argument("--work", type=Path, default=Path("runs"), help="cohorts and networks in between (default: %(default)s)")
+    return parser
+
+
+def _command(commands: argparse._SubParsersAction, name: str, run: object, text: str) -> argparse.ArgumentParser:  # type: ignore[type-arg]
+    command: argparse.ArgumentParser = commands.add_parser(name, help=text, description=text)
+    command.add_argument("model", choices=sorted(SPECS), help="which model")
+    command.set_defaults(run_command=run)
+    return command
+
+
+def _cohort(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--cohort", type=Path, required=True, help="folder with cohort.csv and images: see docs/cohorts")
+
+
+def _run(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--run", type=Path, required=True, help="folder of the networks in training")
+    command.add_argument("--recipe", default="reference", help="reference or paper (default: %(default)s)")
+    command.add_argument("--epochs", type=int, help="another number of epochs than the recipe's, for a trial")
+
+
+def _synth(options: argparse.Namespace) -> None:
+    importlib.import_module(f"training.phantoms.{options.model}").write(options.out, options.cases, options.seed, rows=options.rows)
+
+
+# torch takes seconds to import: each command below imports what it needs, so that --help and synth answer at once
+
+
+def _fit(options: argparse.Namespace) -> None:
+    from training.pipeline import fit_run, open_run
+
+    run = open_run(options.model, options.recipe, options.run, options.cohort, options.epochs)
+    fit_run(run, tuple(options.variant), options.device, options.pretrained)
+
+
+def _export(options: argparse.Namespace) -> None:
+    from training.pipeline import export_run, open_run
+
+    run = open_run(options.model, options.recipe, options.run, options.cohort, options.epochs)
+    export_run(run, options.out or Path("artifacts") / options.model, options.training_data)
+
+
+def _evaluate(options: argparse.Namespace) -> None:
+    from training.pipeline import evaluate_fresh, evaluate_held_out, open_run, report
+
+    if options.run:
+        evaluation = evaluate_held_out(open_run(options.model, options.recipe, options.run, options.cohort))
+    else:
+        artifact = options.artifact or Path("artifacts") / options.model
+        evaluation = evaluate_fresh(artifact, options.model, options.cohort, Path("runs") / options.model / "fresh")
+    report(evaluation, options.card, f"python -m training evaluate {options.model} --cohort {options.cohort.name}")
+
+
+def _example(options: argparse.Namespace) -> None:
+    phantoms = importlib.import_module(f"training.phantoms.{options.model}")
+    phantoms.write_example(options.out or Path("examples") / options.model, EXAMPLE_SEED)
+
+
+def _artifacts(options: argparse.Namespace) -> None:
+    from training.pipeline import reference_artifact
+
+    reference_artifact(options.model, options.work)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,65 @@
+"""The model card: what was measured, on what, with which command, and what the model is not for."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from training.evaluate import Evaluation, table_lines
+from training.plots import write_plots
+
+CAPTIONS = {
+    "predicted.png": "Estimate against planted truth",
+    "bland-altman.png": "Bland-Altman",
+    "roc.png": "ROC at both T-score thresholds, the model and its baselines",
+    "field-attention.png": "Mean attention over the metadata fields; attention is not importance",
+}
+
+
+def write_card(evaluation: Evaluation, folder: Path, command: str) -> None:
+    """Write card.md and its plots."""
+    pictures = [f"![{CAPTIONS[name]}](plots/{name})" for name in write_plots(evaluation, folder / "plots")]
+    (folder / "card.md").write_text("\n".join([*_head(evaluation), *_results(evaluation, command), "", *pictures]) + "\n")
+
+
+def _head(evaluation: Evaluation) -> list[str]:
+    spec = evaluation.spec
+    trained_on = spec.measured.training_data if spec.measured else "not exported"
+    return [
+        f"# {spec.title}",
+        "",
+        f"**Version** {spec.version} · **trained on** {trained_on} · **spec** `{spec.digest()[:19]}`",
+        "",
+        f"**Intended use.** {spec.intended_use}",
+        "",
+        f"**Limits.** {' '.join(spec.limitations)}",
+        "",
+        *_disclaimer(trained_on),
+    ]
+
+
+def _disclaimer(trained_on: str) -> list[str]:
+    if trained_on != "synthetic phantoms":
+        return []
+    return [
+        "> Trained and evaluated on synthetic phantoms: drawings of hips whose BMD was planted. The figures below say that the network,",
+        "> the pipeline and the export work. They say nothing about patients. Not for clinical use. None of the figures of the paper",
+        "> (Zhang et al., arXiv:2511.14604) is claimed here: its cohort is access-controlled and was not used.",
+        "",
+    ]
+
+
+def _results(evaluation: Evaluation, command: str) -> list[str]:
+    cases = len(next(iter(evaluation.scored.values())).target)
+    spread = [f"- {metric}: {value}" for metric, value in evaluation.fold_spread.items()]
+    return [
+        "## Results",
+        "",
+        f"{evaluation.protocol}: {cases} cases, values with 95 % bootstrap intervals over cases. Positive: true BMD below the threshold.",
+        "",
+        *table_lines(evaluation),
+        "",
+        f"90 % interval: ± {evaluation.half_width:.3f} {evaluation.part.unit}, holds {evaluation.coverage} of the cases.",
+        "",
+        *(["Mean ± SD over folds:", "", *spread, ""] if spread else []),
+        f"Reproduce: `{command}`",
+    ]

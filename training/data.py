@@ -1,0 +1,135 @@
+"""A cohort made ready: rows, split by patient, and their tensors from the service's own decode and preprocess."""
+
+from __future__ import annotations
+
+import hashlib
+import multiprocessing
+import os
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from tqdm import tqdm
+
+import models
+from models import SPECS
+from models.decode import Limits
+from models.prediction import Tensors
+from models.study import Part, Study, read_study
+from training.recipes import Recipe
+from training.sources import Row
+
+Indices = NDArray[np.int64]
+QUANTILE_BINS = 5  # a continuous target is stratified by its fifths
+
+
+@dataclass(frozen=True)
+class Split:
+    """Which rows train, which choose the epoch, and which are held out from both."""
+
+    name: str
+    train: Indices
+    validation: Indices
+    held_out: Indices
+
+
+@dataclass(frozen=True)
+class Cohort:
+    """Rows, their targets (N, 1), and the folder that holds their tensors."""
+
+    rows: tuple[Row, ...]
+    targets: NDArray[np.float32]
+    folder: Path
+
+    @property
+    def tensors(self) -> Tensors:
+        """Each (N, ...), mapped from disk anew: a cohort handed to another process carries no pixels."""
+        return {path.stem: np.load(path, mmap_mode="r") for path in sorted(self.folder.glob("*.npy"))}
+
+
+def load(model: str, rows: tuple[Row, ...], target: str, cache: Path) -> Cohort:
+    """Every row through `read_study`, once: the result is kept under `cache` and read back when nothing has changed."""
+    folder = cache / _fingerprint(model, rows)
+    if not (folder / "complete").exists():
+        _write_tensors(model, rows, folder)
+    return Cohort(rows, np.array([[row.target[target]] for row in rows], np.float32), folder)
+
+
+def tensors_of(model: str, row: Row) -> Tensors:
+    """One row, read by exactly what serves it."""
+    parts = tuple(Part(path.read_bytes(), name) for name, path in row.images.items())
+    return read_study(SPECS[model], Study(parts, dict(row.metadata)), Limits()).tensors
+
+
+def splits(rows: Sequence[Row], targets: NDArray[np.float32], recipe: Recipe) -> tuple[Split, ...]:
+    """The recipe's protocol; the last split is the one whose network is exported.
+
+    Groups (patients) never stand on two sides. Strata are fifths of the target times the row's own strata, e.g. the sex.
+    """
+    rng = np.random.default_rng(recipe.seed)
+    folds = _dealt(rows, targets, max(recipe.folds, round(1 / recipe.calibration)), rng)
+    everything = np.arange(len(rows))
+    if not recipe.folds:
+        return (_inner("main", everything[folds != 0], everything[folds == 0], rows, targets, recipe),)
+    crossed = [
+        _inner(f"fold-{k:02d}", everything[folds != k], everything[folds == k], rows, targets, recipe) for k in range(recipe.folds)
+    ]
+    return (*crossed, _inner("final", everything, everything[:0], rows, targets, recipe))
+
+
+def _inner(
+    name: str, rest: Indices, held_out: Indices, rows: Sequence[Row], targets: NDArray[np.float32], recipe: Recipe
+) -> Split:
+    """Nested early stopping: the part that chooses the epoch comes out of the training part, never out of `held_out`."""
+    rng = np.random.default_rng((recipe.seed, len(name), *name.encode()))
+    part = _dealt([rows[i] for i in rest], targets[rest], round(1 / recipe.validation), rng)
+    return Split(name, rest[part != 0], rest[part == 0], held_out)
+
+
+def _dealt(rows: Sequence[Row], targets: NDArray[np.float32], folds: int, rng: np.random.Generator) -> Indices:
+    """A fold number for each row: groups (patients) are shuffled, sorted by stratum, and dealt like cards."""
+    edges = np.quantile(targets[:, 0], np.linspace(0, 1, QUANTILE_BINS + 1)[1:-1])
+    stratum = {_group(row): (sorted(row.strata.items()), int(np.searchsorted(edges, targets[i, 0]))) for i, row in enumerate(rows)}
+    groups = list(stratum)
+    rng.shuffle(groups)
+    groups.sort(key=lambda group: stratum[group])
+    start = int(rng.integers(folds))
+    fold = {group: (start + position) % folds for position, group in enumerate(groups)}
+    return np.array([fold[_group(row)] for row in rows])
+
+
+def _group(row: Row) -> str:
+    return row.group or row.patient
+
+
+def _write_tensors(model: str, rows: tuple[Row, ...], folder: Path) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    arrays: Tensors = {}
+    for i, tensors in enumerate(tqdm(_all_tensors(model, rows), total=len(rows), desc="decode and preprocess", unit="study")):
+        for name, tensor in tensors.items():
+            if name not in arrays:
+                shape = (len(rows), *tensor.shape)
+                arrays[name] = np.lib.format.open_memmap(folder / f"{name}.npy", "w+", np.float32, shape)
+            arrays[name][i] = tensor
+    (folder / "complete").touch()
+
+
+def _all_tensors(model: str, rows: tuple[Row, ...]) -> Iterator[Tensors]:
+    context = multiprocessing.get_context("spawn")  # a fork of a process with threads, as torch has, may never wake up
+    with ProcessPoolExecutor(os.cpu_count(), mp_context=context) as pool:
+        yield from pool.map(partial(tensors_of, model), rows, chunksize=8)
+
+
+def _fingerprint(model: str, rows: tuple[Row, ...]) -> str:
+    """Changes with the spec, the code of models/, the metadata, and the files' names, sizes and times."""
+    digest = hashlib.sha256(SPECS[model].digest().encode())
+    for source in sorted(Path(models.__file__).parent.rglob("*.py")):
+        digest.update(source.read_bytes())
+    for row in rows:
+        stats = [(str(path), path.stat().st_size, path.stat().st_mtime_ns) for path in row.images.values()]
+        digest.update(repr((row, stats)).encode())
+    return digest.hexdigest()[:16]

@@ -1,0 +1,164 @@
+"""PyTorch -> ONNX with spec, digest and golden case: certified against PyTorch, or no file at all."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+import onnx
+import onnxruntime
+import torch
+from onnx import numpy_helper
+from torch import nn
+
+from models.decode import Limits
+from models.golden import Golden
+from models.postprocess import SYNTHETIC
+from models.prediction import Tensors
+from models.spec import Measured, ModelSpec, Range
+from models.study import Study, read_study
+from training.data import Cohort, Indices
+from training.fit import Task, load_network
+from training.metrics import conformal
+
+ABSOLUTE_TOLERANCE = 2e-5  # between PyTorch and ONNX Runtime, over every output
+OPSET = 20
+PARITY_CASES = 32
+
+
+class ParityError(Exception):
+    """ONNX Runtime does not reproduce PyTorch: nothing was exported."""
+
+
+def export_model(tasks: tuple[Task, ...], cohort: Cohort, example: Study, out: Path, training_data: str = SYNTHETIC) -> None:
+    """Write model.onnx and golden.npz for the last task's network, with what all tasks measured on held-out rows.
+
+    Raises
+    ------
+    ParityError
+        The exported graph differs from PyTorch by more than `ABSOLUTE_TOLERANCE`; no file is left.
+    """
+    task = tasks[-1]
+    spec = task.spec.with_measured(measured(tasks, cohort, training_data))
+    out.mkdir(parents=True, exist_ok=True)
+    path = out / "model.onnx"
+    network = load_network(task)
+    write_graph(network, spec, path, cohort, task.split.validation[:PARITY_CASES])
+    stamp(path, {"spec": spec.model_dump_json(), "spec_digest": spec.digest()})
+    golden_case(spec, path, example).save(out / "golden.npz")
+
+
+def export_baseline(task: Task, cohort: Cohort, path: Path) -> None:
+    """Write a baseline's graph, for comparison only, with its weights stored in half precision to keep it small."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    network = load_network(task)
+    halved = {name: value.half().float() if value.is_floating_point() else value for name, value in network.state_dict().items()}
+    network.load_state_dict(halved)
+    write_graph(network, task.spec, path, cohort, task.split.validation[:PARITY_CASES])
+    onnx.save(in_half_precision(onnx.load(path)), path)
+
+
+def measured(tasks: tuple[Task, ...], cohort: Cohort, training_data: str) -> Measured:
+    """The error distribution of all held-out rows (split- or cross-conformal), and the range of each field in training."""
+    spec, recipe = tasks[-1].spec, tasks[-1].recipe
+    held_out = [np.load(task.folder / "held_out.npz") for task in tasks]
+    target, estimate = (np.concatenate([case[key] for case in held_out])[:, 0].astype(np.float64) for key in ("target", "estimate"))
+    ranges = {name: field_range for name in _numbers(spec) if (field_range := _range(spec, name, cohort, tasks[-1].split.train))}
+    return Measured(
+        training_data=training_data,
+        recipe=recipe.name,
+        seed=recipe.seed,
+        errors={part.name: conformal(target, estimate) for part in spec.regressions},
+        field_ranges=ranges,
+    )
+
+
+def write_graph(
+    network: nn.Module, spec: ModelSpec, path: Path, cohort: Cohort, cases: Indices, expected_from: nn.Module | None = None
+) -> None:
+    """Export with a free batch axis, compare with PyTorch on `cases`, and delete the file if they differ.
+
+    `expected_from` is the network to compare with where it is not the exported one.
+    """
+    inputs = {name: torch.from_numpy(np.array(array[cases])) for name, array in cohort.tensors.items()}
+    batch = torch.export.Dim("batch", min=1, max=1024)
+    program = torch.onnx.export(
+        network,
+        kwargs=inputs,
+        dynamic_shapes={name: {0: batch} for name in inputs},
+        output_names=output_names(spec),
+        opset_version=OPSET,
+        dynamo=True,
+        verbose=False,
+    )
+    assert program is not None  # noqa: S101  torch types the older exporter's None into the result
+    program.save(path, external_data=False)
+    with torch.inference_mode():
+        expected = dict(zip(output_names(spec), (output.numpy() for output in (expected_from or network)(**inputs)), strict=True))
+    drift = Golden(Study((), {}), expected).drift(run_onnx(path, {name: tensor.numpy() for name, tensor in inputs.items()}))
+    if drift > ABSOLUTE_TOLERANCE:
+        path.unlink()
+        raise ParityError(f"{spec.name}: largest difference {drift:.1e} > {ABSOLUTE_TOLERANCE:.0e}")
+
+
+def output_names(spec: ModelSpec) -> list[str]:
+    """The names of a network's outputs, in the order in which its forward returns them."""
+    attention = [spec.metadata_attention.tensor] if spec.metadata_attention else []
+    return [*(part.tensor for part in spec.regressions), *attention, *(part.tensor for part in spec.image_attention)]
+
+
+def stamp(path: Path, properties: Mapping[str, str]) -> None:
+    """Write properties into the file, so that it says what it is."""
+    model = onnx.load(path)
+    onnx.helper.set_model_props(model, dict(properties))
+    onnx.save(model, path)
+
+
+def run_onnx(path: Path, inputs: Tensors) -> Tensors:
+    """Every output of a graph, batched as the inputs are."""
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 3
+    session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+    taken = {node.name: inputs[node.name] for node in session.get_inputs()}
+    return dict(zip((node.name for node in session.get_outputs()), session.run(None, taken), strict=True))
+
+
+def golden_case(spec: ModelSpec, path: Path, example: Study) -> Golden:
+    """The example study and what the exported file says of it."""
+    tensors = read_study(spec, example, Limits()).tensors
+    outputs = run_onnx(path, {name: tensor[np.newaxis] for name, tensor in tensors.items()})
+    return Golden(example, {name: output[0] for name, output in outputs.items()})
+
+
+def in_half_precision(model: onnx.ModelProto) -> onnx.ModelProto:
+    """Store float weights as float16 with a cast behind each; ONNX Runtime folds the casts when it loads the file."""
+    casts = []
+    for weight in model.graph.initializer:
+        if weight.data_type == onnx.TensorProto.FLOAT and np.prod(weight.dims) > 64:
+            name = weight.name
+            weight.CopyFrom(numpy_helper.from_array(numpy_helper.to_array(weight).astype(np.float16), f"{name}_half"))
+            casts.append(onnx.helper.make_node("Cast", [f"{name}_half"], [name], to=onnx.TensorProto.FLOAT))
+    nodes = [*casts, *model.graph.node]
+    del model.graph.node[:]
+    model.graph.node.extend(nodes)
+    return model
+
+
+def artifact_spec(path: Path) -> ModelSpec:
+    """The spec that stands in an artifact."""
+    properties = {entry.key: entry.value for entry in onnx.load(path).metadata_props}
+    return ModelSpec.model_validate_json(properties["spec"])
+
+
+
+
+def _numbers(spec: ModelSpec) -> list[str]:
+    return [field.name for field in spec.table.network_fields if field.kind == "number"]
+
+
+def _range(spec: ModelSpec, name: str, cohort: Cohort, train: Indices) -> Range | None:
+    column = [field.name for field in spec.table.network_fields].index(name)
+    known = cohort.tensors[spec.table.mask][train][:, column] > 0
+    values = cohort.tensors[spec.table.name][train][known, column]
+    return Range(low=float(values.min()), high=float(values.max())) if len(values) else None

@@ -1,0 +1,216 @@
+"""One training loop for all models: reproducible by seed, resumable after any epoch, with progress."""
+
+from __future__ import annotations
+
+import csv
+import importlib
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from tqdm import tqdm
+
+from models import SPECS
+from models.prediction import Tensors
+from models.spec import ModelSpec
+from training.augment import augment_image, drop_fields
+from training.data import Cohort, Indices, Split
+from training.losses import Loss, loss_of
+from training.recipes import Recipe
+from training.schedule import learning_rate_share, optimizer_of
+
+Floats = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Task:
+    """One network to train: a variant of a recipe on one split, in a folder of its own."""
+
+    recipe: Recipe
+    variant: str
+    split: Split
+    folder: Path
+
+    @property
+    def spec(self) -> ModelSpec:
+        """The spec of the recipe's model."""
+        return SPECS[self.recipe.model]
+
+    def network(self) -> nn.Module:
+        """A fresh network with the recipe's options and the variant's differences."""
+        options = {**self.recipe.network, **self.recipe.variants[self.variant]}
+        network: nn.Module = importlib.import_module(f"models.{self.recipe.model}.network").build(options)
+        return network
+
+
+def fit(task: Task, cohort: Cohort, device: torch.device, pretrained: Path | None = None) -> None:
+    """Train until the last epoch or the recipe's patience; leaves best.pt, history.csv and held_out.npz in the folder.
+
+    A folder that is finished is left alone; one that was interrupted goes on after its last whole epoch, to the same end.
+    """
+    if (task.folder / "held_out.npz").exists():
+        return
+    task.folder.mkdir(parents=True, exist_ok=True)
+    run = _Run(task, cohort, device, pretrained)
+    run.resume()
+    run.train()
+    run.save_held_out()
+
+
+def load_network(task: Task) -> nn.Module:
+    """The network of the best epoch, on the CPU, in evaluation mode."""
+    network = task.network()
+    network.load_state_dict(torch.load(task.folder / "best.pt", map_location="cpu", weights_only=True))
+    return network.eval()
+
+
+class _Run:
+    """The state of one training: network, optimizer, epoch and history."""
+
+    def __init__(self, task: Task, cohort: Cohort, device: torch.device, pretrained: Path | None) -> None:
+        self.task, self.targets, self.tensors, self.device = task, cohort.targets, cohort.tensors, device
+        torch.manual_seed(task.recipe.seed)
+        self.network = task.network()
+        if pretrained is not None:
+            _load_trunk(self.network, pretrained)
+        self._standardise()
+        self.network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]  # a third faster on a CPU
+        self.optimizer = optimizer_of(self.network, task.recipe)
+        self.loss: Loss = loss_of(task.recipe.loss, task.recipe.loss_options)
+        self.history: list[dict[str, float]] = []
+
+    def train(self) -> None:
+        """All remaining epochs, one progress bar."""
+        recipe, label = self.task.recipe, f"{self.task.variant}/{self.task.split.name}"
+        with tqdm(total=recipe.epochs, initial=len(self.history), desc=label, unit="epoch") as bar:
+            while len(self.history) < recipe.epochs and not self._out_of_patience():
+                self._one_epoch()
+                bar.set_postfix(train=f"{self.history[-1]['train']:.4f}", validation=f"{self.history[-1]['validation']:.4f}")
+                bar.update()
+
+    def resume(self) -> None:
+        """Go on after the last whole epoch, if there was one."""
+        path = self.task.folder / "last.pt"
+        if path.exists():
+            state = torch.load(path, map_location=self.device, weights_only=True)
+            self.network.load_state_dict(state["network"])
+            self.optimizer.load_state_dict(state["optimizer"])
+            self.history = state["history"]
+
+    def save_held_out(self) -> None:
+        """What the best epoch says of the rows that neither trained it nor chose it."""
+        self.network.load_state_dict(torch.load(self.task.folder / "best.pt", map_location=self.device, weights_only=True))
+        indices = self.task.split.held_out
+        outputs = self._predict(indices)
+        np.savez(self.task.folder / "held_out.npz", indices=indices, target=self.targets[indices], estimate=outputs)
+
+    def _one_epoch(self) -> None:
+        epoch = len(self.history)
+        torch.manual_seed(1000 * self.task.recipe.seed + epoch)  # every epoch is a function of the seed: resuming changes nothing
+        rng = torch.Generator().manual_seed(1000 * self.task.recipe.seed + epoch)
+        self._set_trunk_frozen(epoch < self.task.recipe.frozen_trunk_epochs)
+        self.network.train()
+        batches = list(self._batches(self.task.split.train, rng))
+        losses = [self._step(batch, epoch + i / len(batches), rng) for i, batch in enumerate(batches)]
+        validation = self._validation_loss()
+        self.history.append({"epoch": float(epoch), "train": float(np.mean(losses)), "validation": validation})
+        self._save(is_best=validation <= min(row["validation"] for row in self.history))
+
+    def _step(self, batch: Indices, progress: float, rng: torch.Generator) -> float:
+        recipe = self.task.recipe
+        for group in self.optimizer.param_groups:
+            group["lr"] = group["full_lr"] * learning_rate_share(recipe, progress)
+        inputs = self._augmented(self._inputs(batch), rng)
+        target = torch.from_numpy(self.targets[batch]).to(self.device)
+        with torch.autocast(self.device.type, enabled=recipe.mixed_precision):
+            loss = self.loss(self.network(**inputs)[0], target)
+        self.optimizer.zero_grad(set_to_none=True)
+        loss.backward()  # type: ignore[no-untyped-call]
+        nn.utils.clip_grad_norm_(self.network.parameters(), recipe.clip_norm)
+        self.optimizer.step()
+        return float(loss.detach())
+
+    def _batches(self, indices: Indices, rng: torch.Generator) -> Iterator[Indices]:
+        order = indices[torch.randperm(len(indices), generator=rng).numpy()]
+        size = self.task.recipe.batch_size
+        for start in range(0, max(len(order) - len(order) % size, 1), size):  # a last batch of one would break batch statistics
+            yield order[start : start + size]
+
+    def _inputs(self, batch: Indices) -> dict[str, Tensor]:
+        return {name: torch.from_numpy(array[batch]).to(self.device) for name, array in self.tensors.items()}
+
+    def _augmented(self, inputs: dict[str, Tensor], rng: torch.Generator) -> dict[str, Tensor]:
+        spec, how = self.task.spec, self.task.recipe.augmentation
+        images = {part.name: augment_image(inputs[part.name], part, how, rng) for part in spec.images}
+        return inputs | images | {spec.table.mask: drop_fields(inputs[spec.table.mask], spec.table, how.field_dropout, rng)}
+
+    def _validation_loss(self) -> float:
+        indices = self.task.split.validation
+        estimate, target = torch.from_numpy(self._predict(indices)), torch.from_numpy(self.targets[indices])
+        return float(self.loss(estimate, target))
+
+    def _predict(self, indices: Indices) -> Floats:
+        """First output (N, 1) of the network in evaluation mode."""
+        self.network.eval()
+        with torch.inference_mode():
+            batches = np.array_split(indices, max(1, -(-len(indices) // 64)))
+            outputs = [self.network(**self._inputs(batch))[0].float().cpu().numpy() for batch in batches if len(batch)]
+        return np.concatenate(outputs) if outputs else np.zeros((0, 1), np.float32)
+
+    def _standardise(self) -> None:
+        """Scalers come from the training part of the split alone."""
+        table, train = self.task.spec.table, self.task.split.train
+        values: Tensors = {name: self.tensors[name][train] for name in (table.name, table.mask)}
+        target = torch.from_numpy(self.targets[train])
+        self.network.standardise(torch.from_numpy(values[table.name]), torch.from_numpy(values[table.mask]), target)  # type: ignore[operator]
+
+    def _set_trunk_frozen(self, frozen: bool) -> None:  # noqa: FBT001  a state, not a mode
+        for name, parameter in self.network.named_parameters():
+            if "trunk." in name:
+                parameter.requires_grad_(not frozen)
+
+    def _out_of_patience(self) -> bool:
+        losses = [row["validation"] for row in self.history]
+        return bool(self.task.recipe.patience and losses and len(losses) - 1 - int(np.argmin(losses)) >= self.task.recipe.patience)
+
+    def _save(self, *, is_best: bool) -> None:
+        if is_best:
+            torch.save(self.network.state_dict(), self.task.folder / "best.pt")
+        state = {"network": self.network.state_dict(), "optimizer": self.optimizer.state_dict(), "history": self.history}
+        partial = self.task.folder / "last.pt.partial"
+        torch.save(state, partial)
+        partial.replace(self.task.folder / "last.pt")  # whole or not at all: an interruption must not cost the run
+        with (self.task.folder / "history.csv").open("w", newline="") as file:
+            writer = csv.DictWriter(file, fieldnames=list(self.history[0]))
+            writer.writeheader()
+            writer.writerows(self.history)
+
+
+def tasks_of(recipe: Recipe, splits: tuple[Split, ...], run: Path, variants: tuple[str, ...] = ()) -> tuple[Task, ...]:
+    """Every network that a run trains: each variant on each split."""
+    chosen = variants or tuple(recipe.variants)
+    return tuple(Task(recipe, variant, split, run / variant / split.name) for variant in chosen for split in splits)
+
+
+def shortened(recipe: Recipe, epochs: int | None) -> Recipe:
+    """The recipe with another number of epochs, for a trial."""
+    return recipe if epochs is None else replace(recipe, epochs=epochs)
+
+
+def write_record(run: Path, recipe: Recipe, cohort: Cohort) -> None:
+    """Leave the recipe, the versions and the size of the cohort beside the networks."""
+    run.mkdir(parents=True, exist_ok=True)
+    record = {"recipe": repr(recipe), "torch": torch.__version__, "numpy": np.__version__, "rows": len(cohort.rows)}
+    (run / "run.json").write_text(json.dumps(record, indent=2) + "\n")
+
+
+def _load_trunk(network: nn.Module, path: Path) -> None:
+    """A torchvision ResNet checkpoint into the image trunk; its classifier is not used."""
+    state = torch.load(path, map_location="cpu", weights_only=True)
+    trunk = network.image.trunk  # type: ignore[union-attr]
+    trunk.load_state_dict({name: value for name, value in state.items() if not name.startswith("fc.")})  # type: ignore[union-attr]

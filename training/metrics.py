@@ -1,0 +1,134 @@
+"""What evaluation measures, each with a bootstrap interval over cases."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.stats import rankdata
+
+from models.postprocess import boundary
+from models.spec import ErrorDistribution, Regression
+
+Floats = NDArray[np.float64]
+Metric = Callable[[Floats, Floats], float]
+RESAMPLES = 1000
+LEVEL = 0.95
+FEWEST_POSITIVES = 5  # below this a screening metric says nothing
+CALIBRATION_STEPS = 41
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A metric and its bootstrap interval; NaN where it cannot be estimated."""
+
+    value: float
+    low: float
+    high: float
+
+    def __str__(self) -> str:
+        return "not estimable" if np.isnan(self.value) else f"{self.value:.3f} ({self.low:.3f} to {self.high:.3f})"
+
+
+@dataclass(frozen=True)
+class Scored:
+    """Targets and estimates (N,) of one network, in the unit of the target."""
+
+    target: Floats
+    estimate: Floats
+
+
+def regression_metrics(part: Regression) -> Mapping[str, Metric]:
+    """MSE, MAE, R2, and the screening metrics at each of the regression's thresholds."""
+    metrics: dict[str, Metric] = {"R2": r2, "MAE": mae, "MSE": mse}
+    for finding in part.findings:
+        for label, metric in SCREENING.items():
+            metrics[f"{label} {finding.name}"] = _at(boundary(part, finding), metric)
+    return metrics
+
+
+def bootstrap(scored: Scored, metrics: Mapping[str, Metric], seed: int = 0) -> dict[str, Estimate]:
+    """Each metric with the interval that holds `LEVEL` of its values over resampled cases."""
+    rng = np.random.default_rng(seed)
+    count = len(scored.target)
+    samples = [rng.integers(count, size=count) for _ in range(RESAMPLES)]
+    return {name: _estimate(metric, scored, samples) for name, metric in metrics.items()}
+
+
+def conformal(target: Floats, estimate: Floats, level: float = 0.9) -> ErrorDistribution:
+    """The error distribution of held-out cases and its conformal half-width (Lei et al., JASA 2018)."""
+    errors = np.sort(np.abs(target - estimate))
+    rank = min(int(np.ceil((len(errors) + 1) * level)), len(errors))
+    quantiles = np.quantile(errors, np.linspace(0, 1, CALIBRATION_STEPS))
+    quantiles[0] = 0.0
+    return ErrorDistribution(
+        level=level, half_width=float(errors[rank - 1]), cases=len(errors), absolute_errors=tuple(float(q) for q in quantiles)
+    )
+
+
+def coverage(scored: Scored, half_width: float) -> Estimate:
+    """Share of cases whose true value lies in the interval."""
+    return bootstrap(scored, {"coverage": lambda target, estimate: float(np.mean(np.abs(target - estimate) <= half_width))})["coverage"]
+
+
+def r2(target: Floats, estimate: Floats) -> float:
+    """Share of the target's variance that the estimate explains."""
+    return 1 - mse(target, estimate) / float(np.var(target))
+
+
+def mse(target: Floats, estimate: Floats) -> float:
+    """Mean squared error."""
+    return float(np.mean((target - estimate) ** 2))
+
+
+def mae(target: Floats, estimate: Floats) -> float:
+    """Mean absolute error."""
+    return float(np.mean(np.abs(target - estimate)))
+
+
+def auc(positive: NDArray[np.bool_], score: Floats) -> float:
+    """Area under the ROC curve, by ranks; ties count half."""
+    positives = int(positive.sum())
+    ranks = rankdata(score)
+    return float((ranks[positive].sum() - positives * (positives + 1) / 2) / (positives * (len(score) - positives)))
+
+
+def _precision(positive: NDArray[np.bool_], called: NDArray[np.bool_]) -> float:
+    return float((positive & called).sum() / max(1, called.sum()))
+
+
+def _recall(positive: NDArray[np.bool_], called: NDArray[np.bool_]) -> float:
+    return float((positive & called).sum() / max(1, positive.sum()))
+
+
+def _f1(positive: NDArray[np.bool_], called: NDArray[np.bool_]) -> float:
+    return float(2 * (positive & called).sum() / max(1, positive.sum() + called.sum()))
+
+
+SCREENING: Mapping[str, Callable[[NDArray[np.bool_], Floats, float], float]] = {
+    "ROC-AUC": lambda positive, estimate, _: auc(positive, -estimate),
+    "precision": lambda positive, estimate, below: _precision(positive, estimate < below),
+    "recall": lambda positive, estimate, below: _recall(positive, estimate < below),
+    "F1": lambda positive, estimate, below: _f1(positive, estimate < below),
+}
+
+
+def _at(below: float, metric: Callable[[NDArray[np.bool_], Floats, float], float]) -> Metric:
+    def measure(target: Floats, estimate: Floats) -> float:
+        positive = target < below
+        if min(positive.sum(), (~positive).sum()) < FEWEST_POSITIVES:
+            return float("nan")
+        return metric(positive, estimate, below)
+
+    return measure
+
+
+def _estimate(metric: Metric, scored: Scored, samples: list[NDArray[np.int64]]) -> Estimate:
+    values = np.array([metric(scored.target[sample], scored.estimate[sample]) for sample in samples])
+    value = metric(scored.target, scored.estimate)
+    if np.isnan(value) or np.isnan(values).all():
+        return Estimate(float("nan"), float("nan"), float("nan"))
+    low, high = np.nanquantile(values, ((1 - LEVEL) / 2, (1 + LEVEL) / 2))
+    return Estimate(value, float(low), float(high))

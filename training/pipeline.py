@@ -1,0 +1,126 @@
+"""The commands as functions: what runs after what, and where it lies on disk."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import multiprocessing
+import os
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from models import SPECS
+from models.postprocess import SYNTHETIC
+from models.study import Part, Study
+from training.card import write_card
+from training.data import Cohort, Split, load, splits
+from training.evaluate import Evaluation, evaluate_artifact, evaluate_run, table_lines
+from training.export import export_baseline, export_model
+from training.fit import Task, fit, shortened, tasks_of, write_record
+from training.recipes import FRESH_CASES, FRESH_SEED, REFERENCE_CASES, REFERENCE_ROWS, REFERENCE_SEED, Recipe, recipe
+
+
+@dataclass(frozen=True)
+class Run:
+    """A recipe on a cohort, in a folder."""
+
+    recipe: Recipe
+    folder: Path
+    cohort: Cohort
+    splits: tuple[Split, ...]
+
+    def tasks(self, variant: str) -> tuple[Task, ...]:
+        """The networks of one variant, one for each split."""
+        return tasks_of(self.recipe, self.splits, self.folder, (variant,))
+
+
+def open_run(model: str, recipe_name: str, folder: Path, cohort_folder: Path, epochs: int | None = None) -> Run:
+    """Read the cohort and lay out the run; nothing is trained yet."""
+    chosen = shortened(recipe(model, recipe_name), epochs)
+    cohort = read_cohort(model, cohort_folder, folder / "tensors")
+    return Run(chosen, folder, cohort, splits(cohort.rows, cohort.targets, chosen))
+
+
+def read_cohort(model: str, folder: Path, cache: Path) -> Cohort:
+    """A cohort in its documented layout, decoded and preprocessed."""
+    rows = importlib.import_module(f"training.sources.{model}").read(folder)
+    return load(model, rows, SPECS[model].regressions[0].name, cache)
+
+
+def fit_run(run: Run, variants: tuple[str, ...] = (), device: str = "auto", pretrained: Path | None = None) -> None:
+    """Train every network of the run that is not finished yet."""
+    chosen = torch.device(("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device)
+    tasks = tasks_of(run.recipe, run.splits, run.folder, variants)
+    write_record(run.folder, run.recipe, run.cohort)
+    print(f"{len(tasks)} networks on {chosen}, at most {run.recipe.epochs} epochs of {len(tasks[0].split.train)} studies each")
+    if chosen.type == "cpu":
+        _fit_side_by_side(tasks, run.cohort, pretrained)
+    else:
+        for task in tasks:
+            fit(task, run.cohort, chosen, pretrained)
+
+
+def _fit_side_by_side(tasks: tuple[Task, ...], cohort: Cohort, pretrained: Path | None) -> None:
+    """One network a core: small networks gain more from that than from threads, and one thread adds in one order only."""
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(os.cpu_count(), mp_context=context, initializer=torch.set_num_threads, initargs=(1,)) as pool:
+        for done in [pool.submit(fit, task, cohort, torch.device("cpu"), pretrained) for task in tasks]:
+            done.result()
+
+
+def export_run(run: Run, out: Path, training_data: str = SYNTHETIC) -> None:
+    """The first variant as the artifact, certified with the example study; the others as baselines for comparison."""
+    model, *baselines = run.recipe.variants
+    export_model(run.tasks(model), run.cohort, example(run.recipe.model), out, training_data)
+    for variant in baselines:
+        if (run.tasks(variant)[-1].folder / "best.pt").exists():
+            export_baseline(run.tasks(variant)[-1], run.cohort, out / "baselines" / f"{variant}.onnx")
+    size = sum(path.stat().st_size for path in out.rglob("*.onnx"))
+    print(f"exported {out}: {size / 1e6:.1f} MB with {len(baselines)} baselines")
+
+
+def evaluate_held_out(run: Run) -> Evaluation:
+    """A run judged on the rows that its own splits held out."""
+    tasks = {variant: run.tasks(variant) for variant in run.recipe.variants if (run.tasks(variant)[0].folder / "held_out.npz").exists()}
+    protocol = f"{run.recipe.folds}-fold cross-validation" if run.recipe.folds else "held-out split"
+    return evaluate_run(tasks, f"Recipe {run.recipe.name}, {protocol}, pooled out-of-fold estimates")
+
+
+def evaluate_fresh(artifact: Path, model: str, cohort_folder: Path, cache: Path) -> Evaluation:
+    """An artifact and its baselines judged on a cohort that none of them has seen."""
+    return evaluate_artifact(artifact, read_cohort(model, cohort_folder, cache), f"Cohort {cohort_folder.name}, never seen in training")
+
+
+def report(evaluation: Evaluation, card: Path | None, command: str) -> None:
+    """Print the table; write the card where a folder is given."""
+    print("\n".join([evaluation.protocol, *table_lines(evaluation)]))
+    print(f"90 % interval: +- {evaluation.half_width:.3f} {evaluation.part.unit}, coverage {evaluation.coverage}")
+    for metric, spread in evaluation.fold_spread.items():
+        print(f"mean over folds, {metric}: {spread}")
+    if card is not None:
+        write_card(evaluation, card, command)
+        print(f"wrote {card / 'card.md'}")
+
+
+def reference_artifact(model: str, work: Path) -> None:
+    """Everything from nothing: cohort, networks, artifact, fresh cohort, card. Each finished step is kept and skipped."""
+    write = importlib.import_module(f"training.phantoms.{model}").write
+    cohort, fresh = work / "cohorts" / f"{model}-seed{REFERENCE_SEED}", work / "cohorts" / f"{model}-seed{FRESH_SEED}"
+    for folder, cases, seed in ((cohort, REFERENCE_CASES, REFERENCE_SEED), (fresh, FRESH_CASES, FRESH_SEED)):
+        if not (folder / "cohort.csv").exists():
+            write(folder, cases, seed, rows=REFERENCE_ROWS)
+    run = open_run(model, "reference", work / model / "reference", cohort)
+    fit_run(run)
+    export_run(run, Path("artifacts") / model)
+    evaluation = evaluate_fresh(Path("artifacts") / model, model, fresh, work / model / "fresh")
+    report(evaluation, Path("artifacts") / model, f"python -m training artifacts {model}")
+
+
+def example(model: str) -> Study:
+    """The example study of the repository: files under their inputs' names, DICOM where several stand."""
+    folder = Path("examples") / model
+    parts = tuple(Part((folder / f"{image.name}.dcm").read_bytes(), image.name) for image in SPECS[model].images)
+    return Study(parts, json.loads((folder / "metadata.json").read_text()))

@@ -1,0 +1,68 @@
+"""Recipes: frozen values, one `reference` and one `paper` for each model. Everything that a paper leaves open stands here."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+Options = Mapping[str, object]
+
+REFERENCE_ROWS = 384  # of a film: above what the networks see, and quick to draw
+REFERENCE_CASES, REFERENCE_SEED = 2500, 1  # the phantom cohort that the reference artifacts learn from
+FRESH_CASES, FRESH_SEED = 500, 2  # another seed draws other patients: none of them seen by any fit
+EXAMPLE_SEED = 3
+
+
+@dataclass(frozen=True)
+class Augmentation:
+    """Random changes in training only, after preprocessing; each is the half-width of a uniform distribution."""
+
+    rotation_degrees: float = 7.0
+    translation: float = 0.05  # of the image's side
+    scale: float = 0.10
+    brightness: float = 0.15  # of the intensity range
+    contrast: float = 0.15
+    mirror: float = 0.0  # share of images mirrored: how an image looks whose side nobody stated
+    field_dropout: float = 0.15  # share of optional metadata fields hidden
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Everything that decides a training run besides the cohort."""
+
+    model: str
+    name: str
+    network: Options
+    variants: Mapping[str, Options]  # network options that differ; the first variant is the model, the others its baselines
+    loss: str
+    loss_options: Mapping[str, float]
+    epochs: int
+    batch_size: int
+    learning_rate: float
+    trunk_learning_rate: float
+    weight_decay: float = 1e-2
+    clip_norm: float = 1.0
+    warmup_epochs: int = 1
+    frozen_trunk_epochs: int = 0
+    patience: int = 0  # epochs without a better validation loss before stopping; 0: never stop early
+    folds: int = 0  # 0: one split; k: stratified k-fold cross-validation and a final fit on everything
+    validation: float = 0.1  # share of the training part that chooses the epoch
+    calibration: float = 0.15  # share held out for the error distribution, where folds do not provide it
+    seed: int = 0
+    mixed_precision: bool = False
+    augmentation: Augmentation = field(default_factory=Augmentation)
+
+
+def recipe(model: str, name: str) -> Recipe:
+    """The recipe `name` of a model.
+
+    Raises
+    ------
+    KeyError
+        Naming the recipes there are.
+    """
+    recipes: Mapping[str, Recipe] = importlib.import_module(f"training.recipes.{model}").RECIPES
+    if name not in recipes:
+        raise KeyError(f"{model} has the recipes {', '.join(sorted(recipes))}")
+    return recipes[name]

@@ -1,0 +1,1 @@
+"""How models are served: HTTP in front, decoder processes and one ONNX Runtime session a model behind. No torch."""

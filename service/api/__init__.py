@@ -1,0 +1,1 @@
+"""HTTP: routes unpack, call, pack."""

@@ -1,0 +1,116 @@
+"""The bytes of a request, as they arrive: bounded in size, in time, and in the memory of all requests together."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from starlette.requests import Request
+from starlette.types import Message
+
+from service.errors import (
+    CallerLeftError,
+    MalformedRequestError,
+    OverloadedError,
+    SlowRequestError,
+    TooLargeRequestError,
+    UnsupportedMediaTypeError,
+)
+
+Take = Callable[[int], None]
+RETRY_AFTER_S = 2.0  # bodies leave memory when their study is decoded, in about that time
+
+
+@dataclass(frozen=True)
+class RequestLimits:
+    """What one request may bring."""
+
+    max_request_bytes: int
+    max_metadata_bytes: int
+    max_instances: int
+    receive_timeout_s: float
+
+
+class Budget:
+    """Memory for the bodies of all requests together."""
+
+    def __init__(self, limit: int) -> None:
+        self._left = limit
+
+    @contextmanager
+    def lease(self) -> Iterator[Take]:
+        """Yield a function that takes bytes from the budget; all of them are given back at the end.
+
+        Raises
+        ------
+        OverloadedError
+            By the function: there is not that much left.
+        """
+        taken = 0
+
+        def take(size: int) -> None:
+            nonlocal taken
+            if size > self._left:
+                raise OverloadedError("the memory for request bodies is in use", retry_after_s=RETRY_AFTER_S)
+            self._left -= size
+            taken += size
+
+        try:
+            yield take
+        finally:
+            self._left += taken
+
+
+async def chunks(request: Request, limits: RequestLimits, take: Take) -> AsyncIterator[bytes]:
+    """The body in the pieces it arrives in.
+
+    Raises
+    ------
+    MalformedRequestError, UnsupportedMediaTypeError, TooLargeRequestError
+        From the headers where they tell, before anything is read; from the bytes where they do not.
+    SlowRequestError, CallerLeftError, OverloadedError
+        It took too long, the caller closed the connection, or other requests hold the memory.
+    """
+    _check_headers(request, limits.max_request_bytes)
+    deadline = asyncio.get_running_loop().time() + limits.receive_timeout_s
+    received, more = 0, True
+    while more:
+        message = await _receive(request, deadline, limits.receive_timeout_s)
+        chunk, more = message.get("body", b""), message.get("more_body", False)
+        received += len(chunk)
+        if received > limits.max_request_bytes:
+            raise _too_large(limits.max_request_bytes)
+        take(len(chunk))
+        yield chunk
+
+
+async def _receive(request: Request, deadline: float, timeout_s: float) -> Message:
+    try:
+        async with asyncio.timeout_at(deadline):
+            message = await request.receive()
+    except TimeoutError:
+        raise SlowRequestError(f"the body did not arrive within {timeout_s:g} s") from None
+    if message["type"] == "http.disconnect":
+        raise CallerLeftError("the caller closed the connection while sending")
+    return message
+
+
+def _check_headers(request: Request, limit: int) -> None:
+    encoding = request.headers.get("content-encoding", "identity").strip().lower()
+    if encoding != "identity":
+        raise UnsupportedMediaTypeError("Content-Encoding is not supported", hint="Send the body uncompressed.")
+    lengths = request.headers.getlist("content-length")
+    if not lengths:
+        return
+    if len(lengths) > 1 or "transfer-encoding" in request.headers:
+        raise MalformedRequestError("the length of the body is stated twice")
+    if not (lengths[0].isascii() and lengths[0].isdigit()):
+        raise MalformedRequestError("Content-Length is not a number of bytes")
+    if len(lengths[0]) > 18 or int(lengths[0]) > limit:  # 18 digits are an exabyte; int() of thousands of digits is slow
+        raise _too_large(limit)
+
+
+def _too_large(limit: int) -> TooLargeRequestError:
+    return TooLargeRequestError(f"the body is larger than CHIASM_MAX_REQUEST_BYTES ({limit} bytes)")

@@ -1,0 +1,38 @@
+"""Whether the service lives, whether it is ready, and what it measures."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter, Response
+from prometheus_client import CONTENT_TYPE_LATEST
+
+from service.api import problems
+from service.api.schemas import LiveOut, ReadyOut
+from service.api.serving import Service
+from service.errors import DrainingError, NotReadyError
+from service.predictor import LOADING_S
+
+router = APIRouter(tags=["health"])
+
+
+@router.get("/health/live")
+async def live() -> LiveOut:
+    """The process answers; no model is asked."""
+    return LiveOut()
+
+
+@router.get("/health/ready", responses=problems.documented([NotReadyError, DrainingError]))
+async def ready(serving: Service) -> ReadyOut:
+    """Every model is loaded, reproduced its golden case, and is warm."""
+    if serving.draining:
+        raise DrainingError("the service is stopping", retry_after_s=LOADING_S)
+    states = {name: predictor.state for name, predictor in serving.predictors.items()}
+    behind = sorted(name for name, state in states.items() if state != "ready")
+    if behind:
+        raise NotReadyError(", ".join(f"{name} is {states[name]}" for name in behind), retry_after_s=LOADING_S)
+    return ReadyOut(models=dict(states))
+
+
+@router.get("/metrics", response_class=Response, responses={200: {"content": {"text/plain": {}}, "description": "Prometheus text format"}})
+async def metrics(serving: Service) -> Response:
+    """Requests, stages, inferences, queues and models, for Prometheus."""
+    return Response(serving.metrics.render(), media_type=CONTENT_TYPE_LATEST)

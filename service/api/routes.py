@@ -1,0 +1,90 @@
+"""Predict, and what the models are. A route unpacks, calls, packs."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from fastapi import APIRouter, Request, Response
+
+from models.metadata import schema
+from models.prediction import Prediction
+from models.study import Study
+from service.api import problems
+from service.api.negotiate import JSON, PNG, rendering
+from service.api.schemas import PredictionOut, describe
+from service.api.serving import Service, Serving, Target, while_caller_waits
+from service.api.unpack import unpack
+from service.errors import InvalidParameterError, Pointed, UnknownModelError
+from service.formats.overlay import render_png
+from service.predictor import Predictor
+
+router = APIRouter()
+UNKNOWN_MODEL = problems.documented([UnknownModelError])
+
+
+@router.post(
+    "/predict/{model}",
+    tags=["predict"],
+    response_class=Response,
+    responses={200: {"model": PredictionOut, "content": {PNG: {}}, "description": "The answer"}, **problems.documented(problems.KINDS)},
+)
+async def predict(request: Request, predictor: Target, serving: Service) -> Response:
+    """Evaluate one study: its images and metadata in one of four forms, the answer in the form that Accept asks for."""
+    request.state.model = predictor.spec.name
+    kind = rendering(request.headers.get("accept", ""))
+    with serving.counted(predictor.spec), serving.budget.lease() as take:
+        _check_query(request, predictor)
+        study = await unpack(request, predictor.spec, serving.limits, take)
+        request.state.instances = len(study.parts)
+        prediction = await _answer(request, predictor, serving, study)
+        return await _pack(request, predictor, kind, prediction)
+
+
+@router.get("/models", tags=["models"])
+async def models(serving: Service) -> dict[str, list[dict[str, Any]]]:
+    """Every model that is served: inputs, fields, outputs, thresholds, codes and intended use."""
+    return {"models": [describe(each.identity, each.state) for each in serving.predictors.values()]}
+
+
+@router.get("/models/{model}", tags=["models"], responses=UNKNOWN_MODEL)
+async def model(predictor: Target) -> dict[str, Any]:
+    """One model: inputs, fields, outputs, thresholds, codes, intended use, and the artifact that is served."""
+    return describe(predictor.identity, predictor.state)
+
+
+@router.get("/models/{model}/metadata-schema", tags=["models"], responses=UNKNOWN_MODEL)
+async def metadata_schema(predictor: Target) -> dict[str, Any]:
+    """JSON Schema of the metadata, units in the field names and descriptions."""
+    return schema(predictor.spec)
+
+
+async def _answer(request: Request, predictor: Predictor, serving: Serving, study: Study) -> Prediction:
+    prediction = await while_caller_waits(request, predictor.predict(study), serving.request_timeout_s)
+    serving.observe(predictor.spec, prediction)
+    request.state.timing_ms = {stage: round(milliseconds, 3) for stage, milliseconds in prediction.timing_ms.items()}
+    return prediction
+
+
+async def _pack(request: Request, predictor: Predictor, kind: str, prediction: Prediction) -> Response:
+    if kind == PNG:
+        body = await asyncio.to_thread(render_png, predictor.spec, prediction)
+    else:
+        body = PredictionOut.of(predictor.identity, prediction).to_json()
+    timing = ", ".join(f"{stage};dur={milliseconds:.3f}" for stage, milliseconds in request.state.timing_ms.items())
+    return Response(body, media_type=kind if kind == PNG else JSON, headers={"Server-Timing": timing, "Vary": "Accept"})
+
+
+def _check_query(request: Request, predictor: Predictor) -> None:
+    """`explain` is the only parameter, and lists explanations that the model offers."""
+    unknown = [name for name in request.query_params if name != "explain"]
+    if unknown or len(request.query_params.getlist("explain")) > 1:
+        raise InvalidParameterError("a query parameter is unknown or occurs twice", hint="The only query parameter is explain.")
+    asked = [name for name in request.query_params.get("explain", "").split(",") if name]
+    if not set(asked) <= set(predictor.spec.explanations):
+        offered = ", ".join(predictor.spec.explanations) or "none: attention is always returned"
+        raise InvalidParameterError(
+            "an explanation is not one that the model offers",
+            hint=f"Explanations of {predictor.spec.name}: {offered}.",
+            details=(Pointed("/explain", "unknown explanation"),),
+        )

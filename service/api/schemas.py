@@ -1,0 +1,234 @@
+"""The answer of POST /predict/{model}: names, units and shapes that a client may rely on. Absent, never null."""
+
+from __future__ import annotations
+
+import os
+import time
+import uuid
+from typing import Annotated, Any
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+
+from models.prediction import Prediction
+from service.predictor import Identity
+
+
+class Out(BaseModel):
+    """A part of the answer, built from the noun of the same name; a number that is not finite is refused."""
+
+    model_config = ConfigDict(from_attributes=True, allow_inf_nan=False, frozen=True)
+
+
+Optional = Annotated[str | None, BeforeValidator(lambda value: value or None)]  # what a file does not say is absent from the answer
+
+
+class CodeOut(Out):
+    """A coded concept (PS3.3 section 8)."""
+
+    value: str
+    scheme_designator: str
+    meaning: str
+
+
+class ModelIdentityOut(Out):
+    """Which network answered, and what it is for."""
+
+    name: str
+    version: str
+    digest: str = Field(description="sha256 of model.onnx")
+    spec_digest: str = Field(description="sha256 of the declaration that it was exported from")
+    training_data: str
+    intended_use: str
+    execution_provider: str
+
+
+class IntervalOut(Out):
+    """The range that holds the true value with probability `level`."""
+
+    level: float
+    low: float
+    high: float
+
+
+class MeasurementOut(Out):
+    """A number with a unit."""
+
+    name: str
+    value: float
+    unit: str = Field(description="UCUM")
+    code: CodeOut
+    interval: IntervalOut | None = None
+    reference: Optional = None
+    category: Optional = Field(None, description="WHO category, where it applies")
+    scale: Optional = None
+    finding_site: CodeOut | None = None
+    laterality: Optional = None
+
+
+class FindingOut(Out):
+    """A probability, and the threshold it was judged by."""
+
+    name: str
+    probability: float = Field(ge=0, le=1)
+    threshold: float
+    positive: bool
+    code: CodeOut
+
+
+class FieldWeightOut(Out):
+    """The attention that one metadata field received."""
+
+    field: str
+    weight: float
+
+
+class GeometryOut(Out):
+    """How the network's view lies on the original pixels: a crop, mirrored or not, padded to a square of `side` pixels.
+
+    A point (u, v) of the view, both in [0, 1], lies at column left + (u * side - pad_left) of the original (mirrored within
+    the crop where `mirrored`) and at row top + (v * side - pad_top).
+    """
+
+    top: int
+    left: int
+    height: int
+    width: int
+    side: int
+    pad_top: int
+    pad_left: int
+    mirrored: bool
+
+
+class AttentionMapOut(Out):
+    """Attention over one image, row-major in the network's own grid."""
+
+    input: str
+    rows: int
+    columns: int
+    values: tuple[tuple[float, ...], ...]
+    geometry: GeometryOut
+
+
+class AttentionOut(Out):
+    """What the network looked at; the weights over the metadata sum to 1 over the fields that were present."""
+
+    metadata: tuple[FieldWeightOut, ...]
+    images: tuple[AttentionMapOut, ...]
+
+
+class ImageOut(Out):
+    """One image that was read, and how."""
+
+    input: str
+    sha256: str
+    sop_instance_uid: Optional = None
+    transfer_syntax: Optional = None
+    photometric_interpretation: Optional = None
+    rows: int
+    columns: int
+    decoder: str
+    chosen_because: str
+
+
+class UnusedImageOut(Out):
+    """One image that was not read, and why."""
+
+    input: str
+    sha256: str
+    rejected_because: str
+
+
+class FieldValueOut(Out):
+    """One metadata field as it was used; without a value where it is missing."""
+
+    value: float | str | None = None
+    source: str = Field(description="request, dicom, derived or missing")
+
+
+class InputsOut(Out):
+    """What was read, and where every part of it came from."""
+
+    images: tuple[ImageOut, ...]
+    unused_images: tuple[UnusedImageOut, ...] = ()
+    metadata: dict[str, FieldValueOut]
+
+
+class QualityOut(Out):
+    """One check; one that did not pass is a reservation about the answer."""
+
+    check: str
+    passed: bool
+    detail: str
+
+
+class PredictionOut(Out):
+    """The answer."""
+
+    id: str = Field(description="UUID version 7")
+    model: ModelIdentityOut
+    measurements: tuple[MeasurementOut, ...]
+    findings: tuple[FindingOut, ...]
+    attention: AttentionOut
+    explanations: dict[str, Any] = {}
+    inputs: InputsOut
+    quality: tuple[QualityOut, ...]
+    timing_ms: dict[str, float] = Field(description="Milliseconds of decode, preprocess, queue, infer and postprocess")
+
+    @classmethod
+    def of(cls, identity: Identity, prediction: Prediction) -> PredictionOut:
+        """The answer that a prediction of this network makes.
+
+        Raises
+        ------
+        pydantic.ValidationError
+            A number is not finite.
+        """
+        reading = prediction.reading
+        return cls.model_validate({
+            "id": uuid7(),
+            "model": _identity(identity),
+            "measurements": prediction.measurements,
+            "findings": prediction.findings,
+            "attention": {"metadata": prediction.metadata_attention, "images": prediction.image_attention},
+            "inputs": {"images": reading.images, "unused_images": reading.unused_images, "metadata": reading.metadata},
+            "quality": prediction.quality,
+            "timing_ms": {stage: round(milliseconds, 3) for stage, milliseconds in prediction.timing_ms.items()},
+        })
+
+    def to_json(self, indent: int | None = None) -> bytes:
+        """The answer as JSON, without what is absent."""
+        return self.model_dump_json(exclude_none=True, indent=indent).encode()
+
+
+class LiveOut(BaseModel):
+    """The process answers."""
+
+    status: str = "live"
+
+
+class ReadyOut(BaseModel):
+    """Every model is loaded, reproduced its golden case, and is warm."""
+
+    status: str = "ready"
+    models: dict[str, str]
+
+
+def describe(identity: Identity, state: str) -> dict[str, Any]:
+    """A spec as JSON, with what is known of the artifact that is served."""
+    described = identity.spec.model_dump(mode="json", exclude_none=True)
+    return {**described, **_identity(identity).model_dump(), "state": state}
+
+
+def uuid7() -> str:
+    """A UUID version 7: milliseconds since 1970, then random bits (RFC 9562 5.7)."""
+    bits = (time.time_ns() // 1_000_000 << 80) | int.from_bytes(os.urandom(10), "big")
+    bits = bits & ~(0xF << 76) & ~(0x3 << 62) | (0x7 << 76) | (0x2 << 62)
+    return str(uuid.UUID(int=bits & (1 << 128) - 1))
+
+
+def _identity(identity: Identity) -> ModelIdentityOut:
+    spec = identity.spec
+    return ModelIdentityOut(
+        name=spec.name, version=spec.version, digest=identity.digest, spec_digest=spec.digest(),
+        training_data=identity.training_data, intended_use=spec.intended_use, execution_provider=identity.provider,
+    )

@@ -1,0 +1,111 @@
+"""What the routes are given: the predictors, the limits, and where to count."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Coroutine, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Annotated, Any, TypeVar
+
+from fastapi import Depends, Request
+
+from models.errors import StudyError
+from models.prediction import Prediction
+from models.spec import ModelSpec
+from service.api.body import Budget, RequestLimits
+from service.errors import (
+    CallerLeftError,
+    DecoderError,
+    DecodingTimeoutError,
+    OverloadedError,
+    RequestError,
+    ServiceError,
+    UnknownModelError,
+)
+from service.predictor import Predictor
+from service.telemetry import Metrics
+
+T = TypeVar("T")
+OUTCOMES: dict[type[Exception], str] = {
+    StudyError: "rejected_input",
+    RequestError: "rejected_input",
+    DecoderError: "rejected_input",
+    DecodingTimeoutError: "timeout",
+    CallerLeftError: "cancelled",
+    OverloadedError: "overloaded",
+    ServiceError: "error",
+    Exception: "error",
+}
+
+
+@dataclass
+class Serving:
+    """The running service, as far as a route may know it."""
+
+    predictors: Mapping[str, Predictor]
+    limits: RequestLimits
+    budget: Budget
+    metrics: Metrics
+    request_timeout_s: float
+    draining: bool = False
+
+    @contextmanager
+    def counted(self, spec: ModelSpec) -> Iterator[None]:
+        """Count how the study inside ends."""
+        outcome = "cancelled"
+        try:
+            yield
+            outcome = "ok"
+        except Exception as error:
+            outcome = next(OUTCOMES[kind] for kind in type(error).__mro__ if kind in OUTCOMES)
+            if isinstance(error, OverloadedError):
+                self.metrics.queue_refused.labels(spec.name).inc()
+            raise
+        finally:
+            self.metrics.inferences.labels(spec.name, spec.version, outcome).inc()
+
+    def observe(self, spec: ModelSpec, prediction: Prediction) -> None:
+        """Count what was read and how long each stage took."""
+        for stage, milliseconds in prediction.timing_ms.items():
+            self.metrics.stage_duration.labels(spec.name, stage).observe(milliseconds / 1000)
+        for image in prediction.reading.images:
+            self.metrics.input_instance(spec.name, image.transfer_syntax, image.photometric_interpretation)
+
+
+async def serving(request: Request) -> Serving:
+    """The running service. Not blocking, yet async: FastAPI sends any other function to a thread."""
+    state: Serving = request.app.state.serving
+    return state
+
+
+Service = Annotated[Serving, Depends(serving)]
+
+
+async def target(model: str, serving: Service) -> Predictor:
+    """The predictor that the path names."""
+    predictor = serving.predictors.get(model)
+    if predictor is None:
+        raise UnknownModelError("no such model is served")
+    return predictor
+
+
+Target = Annotated[Predictor, Depends(target)]
+
+
+async def while_caller_waits(request: Request, work: Coroutine[Any, Any, T], timeout_s: float) -> T:
+    """The result of `work`, which is cancelled as soon as the caller has left or the time is up.
+
+    The body must have been received: the only message that can still come is the caller's leaving.
+    """
+    task, left = asyncio.create_task(work), asyncio.ensure_future(request.receive())
+    try:
+        await asyncio.wait({task, left}, timeout=timeout_s, return_when=asyncio.FIRST_COMPLETED)
+        if task.done():
+            return task.result()
+        if left.done():
+            raise CallerLeftError("the caller closed the connection before the answer")
+        raise OverloadedError(f"no answer within {timeout_s:g} s", retry_after_s=timeout_s)
+    finally:
+        left.cancel()
+        task.cancel()

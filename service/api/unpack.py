@@ -1,0 +1,160 @@
+"""A request body becomes a Study: the four forms of POST /predict/{model}."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+from python_multipart.multipart import parse_options_header
+from starlette.requests import Request
+
+from models.spec import ModelSpec
+from models.study import Part, Study
+from service.api import multipart, strict_json
+from service.api.body import RequestLimits, Take, chunks
+from service.errors import InvalidParameterError, MalformedRequestError, Pointed, TooLargeRequestError, UnsupportedMediaTypeError
+
+METADATA = "metadata"
+DICOM, JSON = "application/dicom", "application/json"
+LARGE_BYTES = 256 << 10  # parsing and decoding base64 beyond this takes more than a millisecond: not on the event loop
+
+
+@dataclass(frozen=True)
+class _Incoming:
+    """A body on its way in, and what it is read against."""
+
+    chunks: AsyncIterator[bytes]
+    options: dict[bytes, bytes]  # the parameters of the Content-Type
+    spec: ModelSpec
+    limits: RequestLimits
+
+    async def read(self) -> bytes:
+        """The whole body."""
+        return b"".join([chunk async for chunk in self.chunks])
+
+    async def parts(self) -> list[multipart.BodyPart]:
+        """The parts of a multipart body."""
+        return await multipart.parts(self.chunks, self.options.get(b"boundary", b""), self.limits.max_instances + 1)
+
+    def metadata(self, text: bytes) -> dict[str, Any]:
+        """The metadata object."""
+        return strict_json.metadata(text, self.limits.max_metadata_bytes)
+
+
+async def unpack(request: Request, spec: ModelSpec, limits: RequestLimits, take: Take) -> Study:
+    """The study that a request brings.
+
+    Raises
+    ------
+    RequestError
+        The body is malformed, too large, too slow, of another media type, or has parts that the model does not read.
+    """
+    kind, options = parse_options_header(request.headers.get("content-type"))
+    form = FORMS.get(kind.decode("latin-1").lower())
+    if form is None:
+        raise UnsupportedMediaTypeError("the Content-Type is absent or not one of the request forms")
+    study = await form(_Incoming(chunks(request, limits, take), options, spec, limits))
+    if len(study.parts) > limits.max_instances:
+        raise TooLargeRequestError(f"more than CHIASM_MAX_INSTANCES ({limits.max_instances}) files")
+    return study
+
+
+async def _form(incoming: _Incoming) -> Study:
+    parts = await incoming.parts()
+    texts = [part.data for part in parts if part.name == METADATA]
+    if len(texts) > 1:
+        raise MalformedRequestError("the part metadata occurs twice")
+    files = [part for part in parts if part.name != METADATA]
+    _check_names(incoming.spec, [part.name for part in files])
+    return Study(tuple(Part(part.data, part.name) for part in files), incoming.metadata(texts[0]) if texts else {})
+
+
+async def _related(incoming: _Incoming) -> Study:
+    if incoming.options.get(b"type", DICOM.encode()).lower() != DICOM.encode():
+        raise UnsupportedMediaTypeError('multipart/related must say type="application/dicom"')
+    parts = await incoming.parts()
+    if any(part.content_type not in {DICOM, JSON, ""} for part in parts):
+        raise UnsupportedMediaTypeError("a part of multipart/related is neither application/dicom nor application/json")
+    texts = [part.data for part in parts if part.content_type == JSON]
+    if len(texts) > 1:
+        raise MalformedRequestError("there is more than one application/json part")
+    files = tuple(_dicom(part.data) for part in parts if part.content_type != JSON)
+    return Study(files, incoming.metadata(texts[0]) if texts else {})
+
+
+async def _raw(incoming: _Incoming) -> Study:
+    return Study((_dicom(await incoming.read()),), {})
+
+
+class _JsonFile(msgspec.Struct, forbid_unknown_fields=True):
+    data: bytes  # base64 in the JSON
+    content_type: str = ""
+
+
+class _JsonStudy(msgspec.Struct, forbid_unknown_fields=True):
+    images: dict[str, list[_JsonFile]]
+    metadata: msgspec.Raw = msgspec.Raw(b"{}")
+
+
+async def _json(incoming: _Incoming) -> Study:
+    body = await incoming.read()
+    study = await asyncio.to_thread(_parse_json, body) if len(body) > LARGE_BYTES else _parse_json(body)
+    metadata = incoming.metadata(bytes(study.metadata))
+    _check_names(incoming.spec, list(study.images))
+    files = [(name, file) for name, files in study.images.items() for file in files]
+    for _, file in files:
+        _check_declared(file.content_type, file.data)
+    return Study(tuple(Part(file.data, name) for name, file in files), metadata)
+
+
+def _parse_json(body: bytes) -> _JsonStudy:
+    try:
+        return msgspec.json.decode(body, type=_JsonStudy)
+    except msgspec.ValidationError:
+        raise MalformedRequestError(
+            "the JSON is not of the form of a study",
+            hint='Send {"images": {"<image input>": [{"content_type": "application/dicom", "data": "<base64>"}]}, "metadata": {}}.',
+        ) from None
+    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
+        raise MalformedRequestError("the body is not JSON") from None
+
+
+FORMS: dict[str, Callable[[_Incoming], Awaitable[Study]]] = {
+    "multipart/form-data": _form,
+    "multipart/related": _related,
+    DICOM: _raw,
+    JSON: _json,
+}
+
+
+def _check_names(spec: ModelSpec, names: list[str]) -> None:
+    """Refuse files under a name that no image input has; the name itself is not repeated, it may say anything."""
+    inputs = [image.name for image in spec.images]
+    unknown = [number for number, name in enumerate(names) if name not in inputs]
+    if unknown:
+        raise InvalidParameterError(
+            f"{len(unknown)} part(s) are named after no input of {spec.name}",
+            hint=f"Name the files {' or '.join(inputs)}, and the JSON {METADATA}.",
+            details=tuple(Pointed(f"/images/{number}", "unknown part name") for number in unknown[:10]),
+        )
+
+
+def _dicom(data: bytes) -> Part:
+    _check_declared(DICOM, data)
+    return Part(data)
+
+
+def _check_declared(content_type: str, data: bytes) -> None:
+    """Refuse bytes that plainly are something else than they are declared to be; what they are is the decoder's to say."""
+    declared, actual = content_type.lower(), _signature(data)
+    if actual and declared in {DICOM, "image/png", "image/jpeg"} and declared != actual:
+        raise UnsupportedMediaTypeError("a file is not what its content type says", hint="Declare what the file is, or leave the type out.")
+
+
+def _signature(data: bytes) -> str | None:
+    if data[128:132] == b"DICM":  # PS3.10 7.1
+        return DICOM
+    return "image/png" if data.startswith(b"\x89PNG") else "image/jpeg" if data.startswith(b"\xff\xd8\xff") else None

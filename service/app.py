@@ -1,0 +1,166 @@
+"""The one composition root: settings in, a running service out. The only module that knows all the others."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from functools import partial
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+from fastapi import FastAPI
+from fastapi_offline import FastAPIOffline
+
+from models import SPECS
+from models.decode import Limits
+from models.golden import Golden
+from service.api import health, openapi, problems, routes
+from service.api.body import Budget, RequestLimits
+from service.api.middleware import Observer
+from service.api.serving import Serving
+from service.decoding.pool import Bounds, DecoderPool
+from service.engine import cores
+from service.engine.batcher import Batcher
+from service.engine.runtime import Runtime
+from service.errors import ArtifactError, ServiceError
+from service.predictor import Identity, Predictor, exported_spec
+from service.settings import Settings
+from service.telemetry import Metrics, fault, log
+
+MAX_DECODERS = 8  # beyond it the network is the limit, and every process costs 100 MB
+
+
+@dataclass(frozen=True)
+class Artifact:
+    """What is served for one model, verified: its identity, its network, and the case that it must reproduce."""
+
+    identity: Identity
+    runtime: Runtime
+    golden: Path
+
+
+def create_app(settings: Settings) -> FastAPI:
+    """The service. Artifacts are verified here; what runs is started by the lifespan, and proves itself before it is ready.
+
+    Raises
+    ------
+    ModelError
+        An artifact that must not be served.
+    """
+    artifacts = list(open_artifacts(settings))
+    metrics = Metrics(_version())
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        async with AsyncExitStack() as stack:
+            predictors = await _started(stack, serve_models(settings, artifacts, metrics))
+            app.state.serving.predictors = predictors
+            proving = asyncio.create_task(_prove_all(artifacts, predictors, metrics, app.state.proved))
+            yield
+            app.state.serving.draining = True
+            proving.cancel()
+            await asyncio.gather(proving, return_exceptions=True)
+
+    app: FastAPI = FastAPIOffline(
+        title="Chiasm", version=_version(), description=openapi.DESCRIPTION, redoc_url=None, lifespan=lifespan, redirect_slashes=False
+    )
+    budget = Budget(settings.max_body_bytes_in_flight)
+    app.state.serving = Serving({}, _request_limits(settings), budget, metrics, settings.request_timeout_s)
+    app.state.proved = asyncio.Event()
+    problems.install(app)
+    app.include_router(routes.router)
+    app.include_router(health.router)
+    app.add_middleware(Observer, metrics=metrics)
+    openapi.install(app)
+    return app
+
+
+def open_artifacts(settings: Settings) -> Iterator[Artifact]:
+    """Load and verify what the settings ask for: spec digest, tensors, provider, and what it was trained on."""
+    unknown = set(settings.models) - set(SPECS)
+    if unknown:
+        raise ArtifactError(f"CHIASM_MODELS names a model that does not exist; there are {', '.join(SPECS)}")
+    for name in settings.models or SPECS:
+        folder = settings.artifacts / name
+        runtime = Runtime(folder / "model.onnx", settings.provider)
+        spec = exported_spec(SPECS[name], runtime.metadata, clinical_only=settings.require_clinical_artifacts)
+        yield Artifact(Identity(spec, runtime.digest, runtime.provider), runtime, folder / "golden.npz")
+
+
+@asynccontextmanager
+async def serve_models(settings: Settings, artifacts: list[Artifact], metrics: Metrics) -> AsyncIterator[dict[str, Predictor]]:
+    """Predictors that run, and have still to prove themselves: name -> Predictor."""
+    slots = settings.threads or cores.available()
+    async with AsyncExitStack() as stack:
+        decode = await stack.enter_async_context(_decoder_pool(settings))
+        predictors: dict[str, Predictor] = {}
+        for artifact in artifacts:
+            batcher = Batcher(
+                artifact.runtime, slots=slots, max_queue_size=settings.max_queue_size, max_batch_size=settings.max_batch_size
+            )
+            infer = await stack.enter_async_context(batcher)
+            name = artifact.identity.spec.name
+            predictors[name] = Predictor(artifact.identity, decode, infer)
+            metrics.watch_queue(name, partial(getattr, batcher, "queued"))
+        yield predictors
+
+
+async def prove(artifact: Artifact, predictor: Predictor, metrics: Metrics) -> None:
+    """Let a model reproduce its golden case through the real decoders; ready from then on."""
+    identity = artifact.identity
+    spec = identity.spec
+    metrics.model_info.labels(spec.name, spec.version, identity.digest, identity.provider, identity.training_data).set(1)
+    metrics.model_ready.labels(spec.name, spec.version).set(0)
+    try:
+        golden = await asyncio.to_thread(Golden.load, artifact.golden)
+    except (OSError, ValueError, KeyError) as error:
+        predictor.state = "failed"
+        raise ArtifactError(f"{spec.name}: the golden case cannot be read") from error
+    await predictor.check(golden)
+    metrics.model_ready.labels(spec.name, spec.version).set(1)
+
+
+async def _started(stack: AsyncExitStack, models: AbstractAsyncContextManager[dict[str, Predictor]]) -> dict[str, Predictor]:
+    try:
+        return await stack.enter_async_context(models)
+    except ServiceError as error:  # the web server would log a stack instead of the reason
+        log.error("cannot start: %s", error, extra={"code": error.code})
+        raise
+
+
+async def _prove_all(artifacts: list[Artifact], predictors: dict[str, Predictor], metrics: Metrics, proved: asyncio.Event) -> None:
+    """One model after the other: a model that fails stays out of service and is logged, the others go on."""
+    for artifact in artifacts:
+        spec = artifact.identity.spec
+        told = {"model": spec.name, "version": spec.version, "digest": artifact.identity.digest, "provider": artifact.identity.provider}
+        try:
+            await prove(artifact, predictors[spec.name], metrics)
+            log.info("model ready", extra=told)
+        except ServiceError as error:
+            log.error("model failed: %s", error, extra={**told, "code": error.code})
+        except Exception as error:  # noqa: BLE001  whatever it was, this model is not ready, and the log says where
+            log.error("model failed", extra={**told, **fault(error)})
+    proved.set()
+
+
+def _decoder_pool(settings: Settings) -> DecoderPool:
+    bounds = Bounds(settings.decoder_queue_size, settings.decode_timeout_s, settings.decoder_memory_mb << 20)
+    workers = settings.decoder_workers or min(MAX_DECODERS, cores.available())
+    return DecoderPool(workers, Limits(max_pixels=settings.max_pixels), bounds, on_failure=_log_decoder_failure)
+
+
+def _log_decoder_failure(kind: str, frames: list[str]) -> None:
+    log.error("unexpected error in a decoder", extra={"kind": kind, "frames": frames})
+
+
+def _request_limits(settings: Settings) -> RequestLimits:
+    return RequestLimits(settings.max_request_bytes, settings.max_metadata_bytes, settings.max_instances, settings.receive_timeout_s)
+
+
+def _version() -> str:
+    with contextlib.suppress(PackageNotFoundError):
+        return version("chiasm")
+    return "0+source"

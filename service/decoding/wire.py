@@ -1,0 +1,139 @@
+"""What passes between the service and its decoder workers: MessagePack headers, then raw bytes. No pickle.
+
+A message is the length of its header (4 bytes, little-endian), the header, and the blobs whose sizes the header lists.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+import numpy as np
+
+from models.decode import Limits
+from models.errors import Detail, StudyError
+from models.prediction import FieldValue, Quality, Reading, UnusedImage, UsedImage
+from models.study import Part, Study
+from service.errors import DecoderCrashedError, ServiceError
+
+PREFIX_BYTES = 4
+MAX_HEADER_BYTES = 16 << 20  # metadata is 64 KiB at most; what is larger is not a header of ours
+MAX_BLOB_BYTES = 1 << 30
+
+
+class Order(msgspec.Struct):
+    """Read this study. `inputs` names the image input of each part; the parts' bytes follow."""
+
+    spec: bytes
+    limits: Limits
+    metadata: dict[str, Any]
+    inputs: list[str | None]
+    sizes: list[int]
+
+
+class Ready(msgspec.Struct, tag=True):
+    """The worker has imported its decoders and waits for work."""
+
+    sizes: list[int] = []
+
+
+class Answer(msgspec.Struct, tag=True):
+    """A Reading; its tensors' bytes follow, float32 in C order."""
+
+    images: tuple[UsedImage, ...]
+    unused_images: tuple[UnusedImage, ...]
+    metadata: dict[str, FieldValue]
+    quality: tuple[Quality, ...]
+    timing_ms: dict[str, float]
+    shapes: dict[str, tuple[int, ...]]
+    sizes: list[int]
+
+
+class Refusal(msgspec.Struct, tag=True):
+    """A StudyError, by the name of its class."""
+
+    kind: str
+    message: str
+    hint: str
+    details: tuple[Detail, ...]
+    sizes: list[int] = []
+
+
+class Failure(msgspec.Struct, tag=True):
+    """Anything else that was raised: which class, and where. Never its message, which may hold values of the file."""
+
+    kind: str
+    frames: list[str]
+    sizes: list[int] = []
+
+
+Reply = Ready | Answer | Refusal | Failure
+decode_order = msgspec.msgpack.Decoder(Order).decode
+decode_reply = msgspec.msgpack.Decoder(Reply).decode
+_encode = msgspec.msgpack.Encoder().encode
+
+
+def message(header: msgspec.Struct, blobs: Sequence[bytes] = ()) -> list[bytes]:
+    """The pieces of one message, in order; a blob is passed on, not copied."""
+    encoded = _encode(header)
+    return [len(encoded).to_bytes(PREFIX_BYTES, "little") + encoded, *blobs]
+
+
+def order(spec: bytes, study: Study, limits: Limits) -> list[bytes]:
+    """A study as a message."""
+    blobs = [part.data for part in study.parts]
+    header = Order(spec, limits, study.metadata, [part.input for part in study.parts], [len(blob) for blob in blobs])
+    return message(header, blobs)
+
+
+def study_of(header: Order, blobs: Sequence[bytes]) -> Study:
+    """The study that an order carries."""
+    return Study(tuple(Part(blob, name) for blob, name in zip(blobs, header.inputs, strict=True)), header.metadata)
+
+
+def answer(reading: Reading) -> list[bytes]:
+    """A reading as a message."""
+    arrays = {name: np.ascontiguousarray(tensor, np.float32) for name, tensor in reading.tensors.items()}
+    blobs = [array.tobytes() for array in arrays.values()]
+    header = Answer(
+        reading.images, reading.unused_images, reading.metadata, reading.quality, reading.timing_ms,
+        {name: array.shape for name, array in arrays.items()}, [len(blob) for blob in blobs],
+    )
+    return message(header, blobs)
+
+
+def reading_of(header: Answer, blobs: Sequence[bytes]) -> Reading:
+    """The reading that an answer carries."""
+    tensors = {
+        name: np.frombuffer(blob, np.float32, count=math.prod(shape)).reshape(shape)
+        for (name, shape), blob in zip(header.shapes.items(), blobs, strict=True)
+    }
+    return Reading(tensors, header.images, header.unused_images, header.metadata, header.quality, header.timing_ms)
+
+
+def error_of(header: Ready | Refusal | Failure) -> StudyError | ServiceError:
+    """The error that a worker reports: the same class of StudyError again, or a crash."""
+    if isinstance(header, Refusal):
+        kind = _study_errors().get(header.kind)
+        if kind is not None:
+            return kind(header.message, hint=header.hint, details=header.details)
+    return DecoderCrashedError("the decoder failed on this study")
+
+
+def check_size(header_bytes: int, blob_bytes: int = 0) -> None:
+    """Refuse a message that neither side would send."""
+    if header_bytes > MAX_HEADER_BYTES or blob_bytes > MAX_BLOB_BYTES:
+        raise ValueError("a message between the service and its decoders is larger than any of ours")
+
+
+def _study_errors() -> dict[str, type[StudyError]]:
+    """Class name -> class, for the whole tree."""
+    kinds: dict[str, type[StudyError]] = {}
+    pending: list[type[StudyError]] = [StudyError]
+    while pending:
+        kind = pending.pop()
+        kinds[kind.__name__] = kind
+        pending += kind.__subclasses__()
+    return kinds

@@ -1,0 +1,105 @@
+"""One ONNX Runtime session as a function: arrays in, arrays out."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import onnxruntime as ort
+from numpy.typing import NDArray
+
+from service.errors import ArtifactError
+
+Tensors = dict[str, NDArray[np.float32]]
+Provider = Literal["cpu", "cuda"]
+PROVIDERS: dict[Provider, tuple[str, dict[str, str]]] = {
+    "cpu": ("CPUExecutionProvider", {"arena_extend_strategy": "kSameAsRequested"}),
+    # TF32 keeps 10 of 23 mantissa bits and is on by default: off, so that the GPU answers what the CPU answers.
+    "cuda": ("CUDAExecutionProvider", {"arena_extend_strategy": "kSameAsRequested", "use_tf32": "0"}),
+}
+MAX_ARTIFACT_BYTES = 1 << 30  # four times the largest network here; a file beyond it is not one of ours
+
+
+class Runtime:
+    """A network: float32 tensors with a batch axis in, float32 tensors with a batch axis out.
+
+    Parameters
+    ----------
+    path
+        A single-file ONNX model. It is loaded from its bytes, so that no external data can be read from elsewhere.
+    provider
+        Where it runs. "cuda" fails where there is no CUDA: there is no silent step back to the CPU.
+
+    Raises
+    ------
+    ArtifactError
+        The file is absent, too large, not a single-file ONNX model, or not float32 throughout.
+    """
+
+    def __init__(self, path: Path, provider: Provider = "cpu") -> None:
+        model = _read(path)
+        self.digest = "sha256:" + hashlib.sha256(model).hexdigest()
+        self._session = _session(model, provider)
+        self.provider: str = self._session.get_providers()[0]
+        self.metadata: dict[str, str] = dict(self._session.get_modelmeta().custom_metadata_map)
+        self.inputs = _shapes(self._session.get_inputs())
+        self.outputs = _shapes(self._session.get_outputs())
+
+    def __call__(self, tensors: Mapping[str, NDArray[np.float32]]) -> Tensors:
+        """Run once. `tensors` are exactly the network's inputs, shaped (B, ...)."""
+        shapes = {name: tensor.shape[1:] for name, tensor in tensors.items()}
+        if shapes != self.inputs:
+            raise ArtifactError(f"the network reads {self.inputs}, and was given {shapes}")
+        answers = self._session.run(list(self.outputs), dict(tensors))
+        return dict(zip(self.outputs, answers, strict=True))
+
+
+def _read(path: Path) -> bytes:
+    """The artifact's bytes, if they are few enough."""
+    try:
+        if path.stat().st_size > MAX_ARTIFACT_BYTES:
+            raise ArtifactError(f"{path.name} is larger than {MAX_ARTIFACT_BYTES} bytes")
+        return path.read_bytes()
+    except OSError as error:
+        hint = "Make the artifacts, or name the folder that holds them."
+        raise ArtifactError(f"{path} cannot be read: {error.strerror}", hint=hint) from error
+
+
+def _session(model: bytes, provider: Provider) -> ort.InferenceSession:
+    """A session that computes on its caller's thread, and only there."""
+    name, options = PROVIDERS[provider]
+    if name not in ort.get_available_providers():
+        raise ArtifactError(f"this build of ONNX Runtime has no {name}", hint="Install onnxruntime-gpu, or choose the provider cpu.")
+    try:
+        session = ort.InferenceSession(model, _session_options(provider), providers=[(name, options)])
+    except Exception as error:  # ONNX Runtime has a class for each fault, and no base for them all
+        raise ArtifactError(f"ONNX Runtime cannot load the model: {type(error).__name__}") from error
+    if session.get_providers()[0] != name:  # ONNX Runtime warns and goes on with the CPU; a clinical service must not
+        raise ArtifactError(f"{name} could not start on this machine")
+    return session
+
+
+def _session_options(provider: Provider) -> ort.SessionOptions:
+    """Concurrent batch-1 runs share one session: each on one thread, none of them spinning while idle."""
+    options = ort.SessionOptions()
+    options.intra_op_num_threads = 1
+    options.inter_op_num_threads = 1
+    options.execution_mode = ort.ExecutionMode.ORT_SEQUENTIAL
+    options.log_severity_level = 4  # fatal only: refusals are ours to word
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    options.add_session_config_entry("session.inter_op.allow_spinning", "0")
+    if provider != "cpu":
+        options.add_session_config_entry("session.disable_cpu_ep_fallback", "1")
+    return options
+
+
+def _shapes(nodes: list[ort.NodeArg]) -> dict[str, tuple[int, ...]]:
+    """Name -> shape without the batch axis, which must be free; everything else must be fixed float32."""
+    for node in nodes:
+        fixed = all(isinstance(size, int) for size in node.shape[1:])
+        if node.type != "tensor(float)" or not node.shape or isinstance(node.shape[0], int) or not fixed:
+            raise ArtifactError(f"tensor {node.name} is {node.type} {node.shape}, not float32 with a free batch axis")
+    return {node.name: tuple(node.shape[1:]) for node in nodes}

@@ -1,0 +1,1 @@
+"""Prediction -> what leaves the service. Knows nothing of HTTP."""

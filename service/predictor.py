@@ -1,0 +1,143 @@
+"""The use case: a study in, a Prediction out. Knows nothing of HTTP, settings, or how studies and tensors are queued."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from models.golden import Golden
+from models.postprocess import SYNTHETIC, InvalidOutputError, postprocess
+from models.prediction import POSTPROCESS, Prediction, Reading, Tensors
+from models.spec import ModelSpec
+from models.study import Study
+from service.engine.batcher import Inference
+from service.errors import ArtifactError, GoldenMismatchError, ModelOutputError, NotClinicalError, NotReadyError, SpecMismatchError
+
+Decode = Callable[[ModelSpec, Study], Awaitable[Reading]]
+Infer = Callable[[Tensors], Awaitable[Inference]]
+State = Literal["loading", "ready", "failed"]
+QUEUE, INFER = "queue", "infer"
+LOADING_S = 5.0  # reading, decoding and comparing the golden case, generously
+
+
+@dataclass(frozen=True)
+class Identity:
+    """Which network answers: the exported spec, the artifact's digest, and where it runs."""
+
+    spec: ModelSpec
+    digest: str
+    provider: str
+
+    @property
+    def training_data(self) -> str:
+        """What the artifact was trained on."""
+        return self.spec.measured.training_data if self.spec.measured else "nothing"
+
+
+class Predictor:
+    """Decode, preprocess, wait, infer, postprocess: one study after the other, each with the time it took.
+
+    Parameters
+    ----------
+    identity
+        The network.
+    decode
+        Study to Reading: decodes and preprocesses somewhere else than on the event loop.
+    infer
+        Tensors without a batch axis to outputs without a batch axis.
+    """
+
+    def __init__(self, identity: Identity, decode: Decode, infer: Infer) -> None:
+        self.identity = identity
+        self.state: State = "loading"
+        self._decode = decode
+        self._infer = infer
+
+    @property
+    def spec(self) -> ModelSpec:
+        """The exported spec, with what training measured."""
+        return self.identity.spec
+
+    async def predict(self, study: Study) -> Prediction:
+        """Evaluate one study.
+
+        Raises
+        ------
+        StudyError, DecoderError, UnavailableError
+            The study, what it did to its decoder, or the queues.
+        NotReadyError
+            The network has not reproduced its golden case.
+        ModelOutputError
+            The network's answer is not finite or not plausible.
+        """
+        if self.state != "ready":
+            raise NotReadyError(f"{self.spec.name} is {self.state}", retry_after_s=LOADING_S)
+        return await self._evaluate(study)
+
+    async def check(self, golden: Golden) -> None:
+        """Reproduce the golden case through the whole path, and be ready from then on.
+
+        Raises
+        ------
+        GoldenMismatchError
+            The outputs differ from the recorded ones by more than the case tolerates.
+        """
+        try:
+            await self._reproduce(golden)
+        except Exception:
+            self.state = "failed"
+            raise
+        self.state = "ready"
+
+    async def _reproduce(self, golden: Golden) -> None:
+        reading = await self._decode(self.spec, golden.study)
+        drift = golden.drift((await self._infer(reading.tensors)).outputs)
+        if not drift <= golden.tolerance:
+            raise GoldenMismatchError(f"{self.spec.name}: golden case differs by {drift:.1e}, more than {golden.tolerance:.0e}")
+        await self._evaluate(golden.study)  # warm, and the postprocessing proved too
+
+    async def _evaluate(self, study: Study) -> Prediction:
+        reading = await self._decode(self.spec, study)
+        inference = await self._infer(reading.tensors)
+        started = time.perf_counter()
+        try:
+            prediction = postprocess(self.spec, inference.outputs, reading)
+        except InvalidOutputError as error:
+            raise ModelOutputError(str(error)) from error
+        timing_ms = {
+            **reading.timing_ms,
+            QUEUE: 1000 * inference.queue_s,
+            INFER: 1000 * inference.infer_s,
+            POSTPROCESS: 1000 * (time.perf_counter() - started),
+        }
+        await asyncio.sleep(0)  # postprocessing takes a millisecond: let the others of a burst have their turn
+        return replace(prediction, timing_ms=timing_ms)
+
+
+def exported_spec(declared: ModelSpec, metadata: dict[str, str], *, clinical_only: bool = False) -> ModelSpec:
+    """The spec that an artifact carries, if it was exported from this declaration.
+
+    Raises
+    ------
+    ArtifactError
+        There is none, or it is not one.
+    SpecMismatchError
+        It is another declaration: a changed mean, unit, label or threshold.
+    NotClinicalError
+        Trained on synthetic data, and `clinical_only` is asked for.
+    """
+    try:
+        exported = ModelSpec.model_validate_json(metadata["spec"])
+    except (KeyError, ValueError) as error:
+        raise ArtifactError(f"{declared.name}: the artifact carries no readable spec") from error
+    if exported.digest() != declared.digest():
+        raise SpecMismatchError(f"{declared.name}: exported {exported.digest()[:15]}, declared {declared.digest()[:15]}")
+    if clinical_only and (exported.measured is None or exported.measured.training_data == SYNTHETIC):
+        raise NotClinicalError(
+            f"{declared.name}: the artifact was trained on {SYNTHETIC}",
+            hint="Serve an artifact that was trained on patients, or unset CHIASM_REQUIRE_CLINICAL_ARTIFACTS.",
+        )
+    return exported

@@ -1,0 +1,130 @@
+"""Logs and metrics, without patient data: only what stands in a closed list leaves the process."""
+
+from __future__ import annotations
+
+import json
+import logging
+import sys
+import traceback
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, TextIO
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, disable_created_metrics, generate_latest
+from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.registry import Collector
+
+log = logging.getLogger("chiasm")
+
+FIELDS = (
+    "request_id", "route", "method", "status", "code", "model", "version", "digest", "provider", "url", "signal",
+    "duration_ms", "timing_ms", "request_bytes", "response_bytes", "instances", "outcome", "kind", "frames",
+)
+SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
+METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+TRANSFER_SYNTAXES = frozenset(
+    "1.2.840.10008.1.2" + suffix
+    for suffix in (
+        "", ".1", ".2", ".1.99", ".5",
+        ".4.50", ".4.51", ".4.57", ".4.70", ".4.80", ".4.81", ".4.90", ".4.91", ".4.201", ".4.202",
+    )
+)
+PHOTOMETRIC_INTERPRETATIONS = frozenset({"MONOCHROME1", "MONOCHROME2", "RGB", "PALETTE COLOR", "YBR_FULL", "YBR_FULL_422"})
+
+
+class JsonFormatter(logging.Formatter):
+    """One JSON object a line. Of an exception only its class and where it was raised: its message may hold values."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The record's allow-listed fields."""
+        event = record.getMessage().splitlines()[0][:200] if record.getMessage() else ""
+        line: dict[str, Any] = {
+            "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "event": event,
+        }
+        line |= {name: value for name in FIELDS if (value := getattr(record, name, None)) is not None}
+        if record.exc_info and record.exc_info[1] is not None:
+            line |= fault(record.exc_info[1])
+        return json.dumps(line, default=str)
+
+
+def fault(error: BaseException) -> dict[str, Any]:
+    """What may be told of an unexpected error: its class, and the files and lines it came through."""
+    frames = [f"{Path(frame.filename).name}:{frame.lineno}" for frame in traceback.extract_tb(error.__traceback__)]
+    return {"kind": type(error).__name__, "frames": frames}
+
+
+def start_logging(level: str, stream: TextIO = sys.stdout) -> None:
+    """Send every logger's records to `stream` as JSON; the access log of uvicorn stays off, ours knows what may be told."""
+    handler = logging.StreamHandler(stream)
+    handler.setFormatter(JsonFormatter())
+    logging.basicConfig(handlers=[handler], level=level.upper(), force=True)
+    logging.getLogger("python_multipart").setLevel(logging.CRITICAL)  # it logs bytes of the request
+    logging.getLogger("asyncio").setLevel(logging.ERROR)
+    logging.captureWarnings(capture=False)
+
+
+class Metrics:
+    """Every metric of the service, in a registry of its own."""
+
+    def __init__(self, version: str) -> None:
+        disable_created_metrics()  # type: ignore[no-untyped-call]  # half as many series; nobody reads when a counter began
+        self.registry = registry = CollectorRegistry()
+        ProcessCollector(registry=registry)
+        self.requests = Counter("chiasm_requests_total", "Requests answered.", ["route", "method", "code"], registry=registry)
+        self.request_duration = Histogram(
+            "chiasm_request_duration_seconds", "Time from the first byte of a request to its answer.", ["route", "method"],
+            registry=registry, buckets=SECONDS,
+        )
+        self.stage_duration = Histogram(
+            "chiasm_stage_duration_seconds", "Time of one stage of a prediction.", ["model", "stage"], registry=registry, buckets=SECONDS,
+        )
+        self.inferences = Counter(
+            "chiasm_inferences_total", "Studies by outcome: ok, rejected_input, overloaded, timeout, cancelled or error.",
+            ["model", "version", "outcome"], registry=registry,
+        )
+        self.model_info = Gauge(
+            "chiasm_model_info", "Which artifact is served, always 1.",
+            ["model", "version", "digest", "provider", "training_data"], registry=registry,
+        )
+        self.model_ready = Gauge(
+            "chiasm_model_ready", "1 when the model reproduced its golden case and is warm.", ["model", "version"], registry=registry,
+        )
+        self.queue_refused = Counter("chiasm_queue_refused_total", "Studies refused as a queue was full.", ["model"], registry=registry)
+        self.input_instances = Counter(
+            "chiasm_input_instances_total", "Images read, by how they were stored.", ["model", "transfer_syntax", "photometric"],
+            registry=registry,
+        )
+        Gauge("chiasm_build_info", "Version of the service, always 1.", ["version"], registry=registry).labels(version).set(1)
+        self._queues = _Queues()
+        registry.register(self._queues)
+
+    def watch_queue(self, model: str, length: Callable[[], int]) -> None:
+        """Report `length()` as the number of studies that wait for an inference."""
+        self._queues.lengths[model] = length
+
+    def input_instance(self, model: str, transfer_syntax: str, photometric: str) -> None:
+        """Count one image that was read."""
+        syntax = transfer_syntax if transfer_syntax in TRANSFER_SYNTAXES else "other"
+        interpretation = photometric if photometric in PHOTOMETRIC_INTERPRETATIONS else "other"
+        self.input_instances.labels(model, syntax, interpretation).inc()
+
+    def render(self) -> bytes:
+        """The Prometheus text format."""
+        return generate_latest(self.registry)
+
+
+class _Queues(Collector):
+    """The queues' lengths, asked at the time of the scrape."""
+
+    def __init__(self) -> None:
+        self.lengths: dict[str, Callable[[], int]] = {}
+
+    def collect(self) -> list[GaugeMetricFamily]:
+        family = GaugeMetricFamily("chiasm_queue_jobs", "Studies that wait for an inference.", labels=["model"])
+        for model, length in self.lengths.items():
+            family.add_metric([model], length())
+        return [family]

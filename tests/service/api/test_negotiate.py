@@ -1,0 +1,28 @@
+import pytest
+
+from service.api.negotiate import rendering
+from service.errors import NotAcceptableError
+
+
+@pytest.mark.parametrize(
+    ("accept", "kind"),
+    [
+        ("", "application/json"), ("*/*", "application/json"), ("image/png", "image/png"), ("IMAGE/PNG", "image/png"),
+        ("application/problem+json, application/json", "application/json"), ("image/*;q=0.2, application/*;q=0.9", "application/json"),
+        ("application/json;q=2, image/png", "application/json"), ("application/json;q=0, */*;q=0.1", "image/png"),
+        (",,", "application/json"),
+    ],
+)
+def test_the_best_rendering_is_chosen(accept, kind):
+    assert rendering(accept) == kind
+
+
+@pytest.mark.parametrize("accept", ["text/html", "image/png;q=nan0", "*/*;q=0", "image/jpeg", ";q=1"])
+def test_none_is_refused(accept):
+    with pytest.raises(NotAcceptableError):
+        rendering(accept)
+
+
+def test_a_hostile_header_costs_nothing():
+    with pytest.raises(NotAcceptableError):
+        rendering("a/b;" * 8000)

@@ -1,0 +1,120 @@
+import numpy as np
+import pytest
+
+from models import SPECS
+from models.decode import Limits
+from models.golden import Golden
+from models.prediction import Reading, Tensors
+from models.spec import ModelSpec
+from models.study import Part, Study, read_study
+from service.engine.batcher import Inference
+from service.errors import ArtifactError, GoldenMismatchError, ModelOutputError, NotClinicalError, NotReadyError, SpecMismatchError
+from service.predictor import Identity, Predictor, exported_spec
+from tests.service.artifact import measured
+from tests.service.studies import METADATA, hip_png
+
+DECLARED = SPECS["bmd"]
+SPEC = DECLARED.with_measured(measured(DECLARED))
+STUDY = Study((Part(hip_png(), "image"),), dict(METADATA))
+
+
+async def decode(spec: ModelSpec, study: Study) -> Reading:
+    return read_study(spec, study, Limits())
+
+
+class Network:
+    """Answers the same for everything, after looking at the top left corner of the image."""
+
+    def __init__(self, value: float = 0.8) -> None:
+        self.value = value
+
+    async def __call__(self, tensors: Tensors) -> Inference:
+        bmd = np.float32([self.value + 0.01 * tensors["image"][0, :112, :112].mean()])
+        weights = tensors["present"] / tensors["present"].sum()
+        outputs = {"bmd": bmd, "metadata_attention": weights, "image_attention": np.full((7, 7), 1 / 49)}
+        return Inference({name: output.astype(np.float32) for name, output in outputs.items()}, 0.002, 0.01)
+
+
+def predictor(network: Network) -> Predictor:
+    return Predictor(Identity(SPEC, "sha256:0", "CPUExecutionProvider"), decode, network)
+
+
+async def golden() -> Golden:
+    return Golden(STUDY, (await Network()((await decode(SPEC, STUDY)).tensors)).outputs)
+
+
+async def test_a_model_that_reproduces_its_golden_case_answers():
+    ready = predictor(Network())
+    await ready.check(await golden())
+    prediction = await ready.predict(STUDY)
+    assert ready.state == "ready"
+    assert prediction.measurements[0].value == pytest.approx(0.8, abs=0.05)
+    assert list(prediction.timing_ms) == ["decode", "preprocess", "queue", "infer", "postprocess"]
+    assert (prediction.timing_ms["queue"], prediction.timing_ms["infer"]) == (2.0, 10.0)
+
+
+async def test_a_model_that_does_not_reproduce_it_never_answers():
+    wrong = predictor(Network(0.8011))
+    with pytest.raises(GoldenMismatchError, match=r"bmd: golden case differs by 1\.1e-03"):
+        await wrong.check(await golden())
+    assert wrong.state == "failed"
+    with pytest.raises(NotReadyError):
+        await wrong.predict(STUDY)
+
+
+async def test_an_upside_down_decoder_fails_the_golden_case():
+    async def upside_down(spec: ModelSpec, study: Study) -> Reading:
+        reading = await decode(spec, study)
+        reading.tensors["image"] = reading.tensors["image"][:, ::-1].copy()
+        return reading
+
+    turned = Predictor(Identity(SPEC, "sha256:0", "cpu"), upside_down, Network())
+    with pytest.raises(GoldenMismatchError):
+        await turned.check(await golden())
+
+
+async def test_nobody_is_answered_before_the_golden_case():
+    with pytest.raises(NotReadyError, match="loading") as refused:
+        await predictor(Network()).predict(STUDY)
+    assert refused.value.retry_after_s > 0
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), 40.0])
+async def test_an_output_that_is_not_finite_or_not_plausible_is_an_error_and_not_an_answer(value):
+    network = Network()
+    model = predictor(network)
+    await model.check(await golden())
+    network.value = value
+    with pytest.raises(ModelOutputError):
+        await model.predict(STUDY)
+    network.value = 0.8
+    assert (await model.predict(STUDY)).measurements
+
+
+def stamped(spec: ModelSpec) -> dict[str, str]:
+    return {"spec": spec.model_dump_json()}
+
+
+def test_the_exported_spec_is_taken_with_what_was_measured():
+    assert exported_spec(DECLARED, stamped(SPEC)).measured == SPEC.measured
+
+
+def test_a_changed_declaration_is_noticed():
+    image = DECLARED.images[0].model_copy(update={"mean": (0.5, 0.5, 0.5)})
+    changed = DECLARED.model_copy(update={"images": (image,)})
+    with pytest.raises(SpecMismatchError, match="exported sha256:"):
+        exported_spec(changed, stamped(SPEC))
+
+
+@pytest.mark.parametrize("metadata", [{}, {"spec": "{}"}, {"spec": "not JSON"}])
+def test_an_artifact_without_a_readable_spec_is_refused(metadata):
+    with pytest.raises(ArtifactError):
+        exported_spec(DECLARED, metadata)
+
+
+def test_synthetic_artifacts_are_refused_where_clinical_ones_are_required():
+    clinical = DECLARED.with_measured(measured(DECLARED, "a hospital's own hips"))
+    assert exported_spec(DECLARED, stamped(clinical), clinical_only=True) == clinical
+    for synthetic in (SPEC, DECLARED):
+        with pytest.raises(NotClinicalError):
+            exported_spec(DECLARED, stamped(synthetic), clinical_only=True)

@@ -157,6 +157,10 @@ class XAttnBMD(nn.Module):
         self.fields.standardise(metadata, present)
         self.target_mean[0], self.target_std[0] = target.mean(), target.std()
 
+    def shift(self, offset: float) -> None:
+        """Add an offset in g/cm2 to every estimate."""
+        self.target_mean += offset
+
     def _pool(self, state: State, present: Tensor) -> Tensor:
         image, fields = state.image.mean(1), _masked_mean(state.fields, present)
         return {"both": torch.cat((image, fields), dim=-1), "image": image, "metadata": fields}[self.options.streams]

@@ -9,8 +9,9 @@ from PIL import Image as PillowImage
 
 from models.bmd import SPEC
 from models.decode import Limits
-from models.errors import InvalidMetadataError, MetadataConflictError, MissingImageError, UnsuitableImageError
+from models.errors import InvalidMetadataError, MetadataConflictError, MissingImageError, StudyError, UnsuitableImageError
 from models.study import Part, Study, read_study
+from tests.models.decode.real import DATA, needs_data
 from tests.models.examples import EXAMPLE, EXAMPLE_METADATA, EXAMPLE_PNG
 
 LIMITS = Limits()
@@ -88,7 +89,7 @@ def test_the_hip_is_chosen_among_other_images_and_the_others_are_accounted_for()
     reading = read(chest, EXAMPLE)
     assert reading.images[0].sop_instance_uid == read(EXAMPLE).images[0].sop_instance_uid
     assert len(reading.unused_images) == 1
-    assert "CHEST" in reading.unused_images[0].rejected_because
+    assert "body part is not HIP" in reading.unused_images[0].rejected_because
 
 
 def test_a_chest_alone_is_refused():
@@ -119,3 +120,16 @@ def test_eight_and_sixteen_bit_pngs_of_the_same_picture_agree():
     PillowImage.fromarray(eight * 257).save(stream, "PNG")
     first, second = read(EXAMPLE_PNG, **EXAMPLE_METADATA), read(stream.getvalue(), **EXAMPLE_METADATA)
     assert np.allclose(first.tensors["image"], second.tensors["image"], atol=1e-4)
+
+
+@needs_data
+@pytest.mark.parametrize(
+    "folder",
+    ["hip/ddh_pelvis_dicom", "chest_xray/dicom", "mammography/dicom", "alzheimer/pet_dicom", "dicom_conformance"],
+)
+def test_every_real_file_that_is_no_adult_hip_is_refused_cleanly(folder):
+    paths = sorted(path for path in (DATA / folder).rglob("*.dcm") if path.stat().st_size < 50_000_000)
+    assert paths
+    for path in paths:
+        with pytest.raises(StudyError):
+            read(path.read_bytes(), sex="female")

@@ -8,7 +8,7 @@ from models.bmd import METADATA  # noqa: E402  after the check for torch
 from models.bmd.network import build  # noqa: E402
 
 FIELDS = len(METADATA.network_fields)
-SMALL = {"trunk_width": 4, "width": 16}
+SMALL = {"trunk_width": 8, "width": 16}
 OPTIONS = [
     {},
     {"direction": "none"},

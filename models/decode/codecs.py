@@ -1,0 +1,164 @@
+"""Which transfer syntaxes are read, and what decodes each: one table, one decoder per syntax, chosen here and nowhere else."""
+
+from __future__ import annotations
+
+import io
+import zlib  # noqa: F401 - before gdcm: loaded by gdcm first, libz.so.1 binds to gdcm's own zlib and corrupts the heap
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib.metadata import version
+
+import gdcm
+import jpeg_ls
+import numpy as np
+from numpy.typing import NDArray
+from openjpeg.utils import decode_pixel_data as decode_jpeg2000_frame
+from PIL.JpegImagePlugin import JpegImageFile
+from rle.utils import decode_pixel_data as decode_rle_frame
+
+from models.decode.codestream import Codestream, probe_jpeg, probe_jpeg2000, probe_rle
+from models.decode.dataset import EXPLICIT_BIG, EXPLICIT_LITTLE, IMPLICIT_LITTLE, Encoding
+from models.errors import UnreadableImageError
+
+# The caller says what is wrong; GDCM's own words on stderr would only repeat it. (The libjpeg inside GDCM has no such switch.)
+gdcm.Trace.WarningOff()
+gdcm.Trace.ErrorOff()
+
+Samples = NDArray[np.unsignedinteger]
+
+
+@dataclass(frozen=True)
+class Codec:
+    """One decoder: (frame, what the frame says of itself, Bits Allocated) -> little-endian samples."""
+
+    distribution: str
+    decode: Callable[[bytes, Codestream, int], bytes | bytearray]
+    deepest: int = 16  # bits of a sample that it can decode
+
+    @property
+    def name(self) -> str:
+        """The decoder and its version, as the answer reports it."""
+        return f"{self.distribution} {version(self.distribution)}"
+
+    def samples(self, frame: bytes, said: Codestream, bits_allocated: int) -> Samples:
+        """Decode a frame to (rows * columns,) unsigned samples; the container is as wide as the decoder made it.
+
+        Raises UnreadableImageError where not as many come out as the codestream says.
+        """
+        samples: Samples = np.frombuffer(self.decode(frame, said, bits_allocated), "u1" if said.precision <= 8 else "<u2")
+        if samples.size != said.rows * said.columns:
+            raise UnreadableImageError("The decoded pixel data has another size than its codestream says.")
+        return samples
+
+
+@dataclass(frozen=True)
+class Compression:
+    """How the frames of a transfer syntax are compressed, and what decodes them: the first codec that is deep enough."""
+
+    probe: Callable[[bytes], Codestream]
+    codecs: tuple[Codec, ...]
+    processes: frozenset[int] = frozenset({0})  # JPEG: the start of frame markers that the syntax allows
+
+    def codec(self, precision: int) -> Codec:
+        """The decoder of samples of so many bits; UnreadableImageError where there is none."""
+        fitting = [codec for codec in self.codecs if precision <= codec.deepest]
+        if not fitting:
+            raise UnreadableImageError("The compressed pixel data has more bits than its transfer syntax allows.")
+        return fitting[0]
+
+
+@dataclass(frozen=True)
+class Syntax:
+    """A transfer syntax; without a compression its pixel data is native."""
+
+    encoding: Encoding
+    compression: Compression | None = None
+
+
+def _decode_rle(frame: bytes, said: Codestream, bits_allocated: int) -> bytes:
+    try:
+        return bytes(decode_rle_frame(frame, version=2, rows=said.rows, columns=said.columns, bits_allocated=bits_allocated))
+    except BaseException as error:
+        if type(error).__name__ != "PanicException":  # Rust's index out of bounds: no Exception, and no class to import
+            raise
+        raise UnreadableImageError("The RLE segments do not fit the pixel data.") from None
+
+
+def _decode_jpeg2000(frame: bytes, _: Codestream, __: int) -> bytearray:
+    return bytearray(decode_jpeg2000_frame(frame, version=2))
+
+
+def _decode_jpeg_ls(frame: bytes, _: Codestream, __: int) -> bytearray:
+    samples: bytearray = jpeg_ls.decode_pixel_data(frame)[0]
+    return samples
+
+
+def _decode_jpeg(frame: bytes, _: Codestream, __: int) -> bytes:
+    return JpegImageFile(io.BytesIO(frame)).tobytes()
+
+
+def _decode_gdcm(frame: bytes, said: Codestream, bits_allocated: int) -> bytes:
+    """Through gdcm.Image alone: the classes that take a reference to it free it a second time when called from Python."""
+    fragment = gdcm.Fragment()
+    fragment.SetByteStringValue(frame)
+    fragments = gdcm.SequenceOfFragments.New()
+    fragments.AddFragment(fragment)
+    element = gdcm.DataElement(gdcm.Tag(0x7FE0, 0x0010))
+    element.SetValue(fragments.__ref__())
+    image = gdcm.Image()
+    image.SetNumberOfDimensions(2)
+    image.SetDimensions((said.columns, said.rows, 1))
+    image.SetDataElement(element)
+    image.SetPhotometricInterpretation(gdcm.PhotometricInterpretation(gdcm.PhotometricInterpretation.MONOCHROME2))
+    image.SetTransferSyntax(gdcm.TransferSyntax(GDCM_PROCESS[said.process]))
+    image.SetPixelFormat(gdcm.PixelFormat(1, bits_allocated, said.precision, said.precision - 1, 0))
+    text = image.GetBuffer()
+    if text is None:
+        raise UnreadableImageError("The compressed pixel data cannot be decoded.")
+    return bytes(text.encode("utf-8", "surrogateescape"))  # the binding hands char* over as str
+
+
+BASELINE, EXTENDED, LOSSLESS, LS = 0xC0, 0xC1, 0xC3, 0xF7
+GDCM_PROCESS = {
+    BASELINE: gdcm.TransferSyntax.JPEGBaselineProcess1,
+    EXTENDED: gdcm.TransferSyntax.JPEGExtendedProcess2_4,
+    LOSSLESS: gdcm.TransferSyntax.JPEGLosslessProcess14,
+}
+
+PILLOW = Codec("pillow", _decode_jpeg, deepest=8)
+GDCM = Codec("python-gdcm", _decode_gdcm)
+
+RLE = Compression(probe_rle, (Codec("pylibjpeg-rle", _decode_rle),))
+JPEG_BASELINE = Compression(probe_jpeg, (PILLOW,), frozenset({BASELINE}))
+JPEG_EXTENDED = Compression(probe_jpeg, (PILLOW, GDCM), frozenset({BASELINE, EXTENDED}))
+JPEG_LOSSLESS = Compression(probe_jpeg, (GDCM,), frozenset({LOSSLESS}))
+JPEG_LS = Compression(probe_jpeg, (Codec("pyjpegls", _decode_jpeg_ls),), frozenset({LS}))
+JPEG_2000 = Compression(probe_jpeg2000, (Codec("pylibjpeg-openjpeg", _decode_jpeg2000),))
+
+SYNTAXES = {
+    "1.2.840.10008.1.2": Syntax(IMPLICIT_LITTLE),
+    "1.2.840.10008.1.2.1": Syntax(EXPLICIT_LITTLE),
+    "1.2.840.10008.1.2.2": Syntax(EXPLICIT_BIG),
+    "1.2.840.10008.1.2.5": Syntax(EXPLICIT_LITTLE, RLE),
+    "1.2.840.10008.1.2.4.50": Syntax(EXPLICIT_LITTLE, JPEG_BASELINE),
+    "1.2.840.10008.1.2.4.51": Syntax(EXPLICIT_LITTLE, JPEG_EXTENDED),
+    "1.2.840.10008.1.2.4.57": Syntax(EXPLICIT_LITTLE, JPEG_LOSSLESS),
+    "1.2.840.10008.1.2.4.70": Syntax(EXPLICIT_LITTLE, JPEG_LOSSLESS),
+    "1.2.840.10008.1.2.4.80": Syntax(EXPLICIT_LITTLE, JPEG_LS),
+    "1.2.840.10008.1.2.4.81": Syntax(EXPLICIT_LITTLE, JPEG_LS),
+    "1.2.840.10008.1.2.4.90": Syntax(EXPLICIT_LITTLE, JPEG_2000),
+    "1.2.840.10008.1.2.4.91": Syntax(EXPLICIT_LITTLE, JPEG_2000),
+    "1.2.840.10008.1.2.4.201": Syntax(EXPLICIT_LITTLE, JPEG_2000),  # HTJ2K lossless
+    "1.2.840.10008.1.2.4.202": Syntax(EXPLICIT_LITTLE, JPEG_2000),  # HTJ2K lossless RPCL
+    "1.2.840.10008.1.2.4.203": Syntax(EXPLICIT_LITTLE, JPEG_2000),  # HTJ2K
+}
+
+# Inflating has no bound that a header could announce: a 131 kB file becomes 128 MB. Refused before the first byte is inflated.
+DEFLATED = frozenset(
+    {
+        "1.2.840.10008.1.2.1.99",  # Deflated Explicit VR Little Endian
+        "1.2.840.10008.1.2.4.95",  # JPIP Referenced Deflate
+        "1.2.840.10008.1.2.4.205",  # JPIP HTJ2K Referenced Deflate
+        "1.2.840.10008.1.2.8.1",  # Deflated Image Frame Compression
+    }
+)

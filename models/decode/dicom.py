@@ -1,0 +1,96 @@
+"""DICOM -> Header, stored values, and pixels in [0, 1]."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from models.decode import grayscale
+from models.decode.grayscale import Lut, Range, Rescale, Stored, Values, Window
+from models.decode.image import Header, Limits
+from models.decode.part10 import open_dataset
+from models.decode.patient import body_part_of, laterality_of, patient_digest_of, patient_of
+from models.decode.pixels import GREY, PixelModule, StoredValues, check_pixel_data, pixel_module, stored_values_of
+from models.decode.tags import Tag
+from models.decode.transforms import is_inverted, modality_step, voi_step
+from models.errors import NotEvaluableError, UnreadableImageError, UnsuitableImageError
+
+if TYPE_CHECKING:
+    from models.decode.dataset import DataSet
+
+
+def header_of(data: bytes, limits: Limits) -> Header:
+    """Read and check the header of a DICOM file without decoding a pixel."""
+    uid, dataset = open_dataset(data, limits)
+    module = pixel_module(dataset, limits)
+    check_pixel_data(dataset, uid, module)
+    return Header(
+        format="dicom",
+        rows=module.rows,
+        columns=module.columns,
+        frames=module.frames,
+        photometric_interpretation=module.photometric,
+        transfer_syntax=uid,
+        sop_class_uid=dataset.text(Tag.SOP_CLASS_UID),
+        sop_instance_uid=dataset.text(Tag.SOP_INSTANCE_UID),
+        series_instance_uid=dataset.text(Tag.SERIES_INSTANCE_UID),
+        study_instance_uid=dataset.text(Tag.STUDY_INSTANCE_UID),
+        modality=dataset.text(Tag.MODALITY),
+        body_part=body_part_of(dataset),
+        view_position=dataset.text(Tag.VIEW_POSITION).upper(),
+        image_type=dataset.strings(Tag.IMAGE_TYPE),
+        presentation_intent=dataset.text(Tag.PRESENTATION_INTENT_TYPE),
+        laterality=laterality_of(dataset),
+        patient=patient_of(dataset),
+        patient_digest=patient_digest_of(dataset),
+    )
+
+
+def stored_values_of_file(data: bytes, limits: Limits) -> StoredValues:
+    """Decode the stored values of a greyscale DICOM image: (rows, columns)."""
+    return _decode_stored(data, limits)[1]
+
+
+def pixels_of(data: bytes, limits: Limits, *, apply_voi: bool) -> tuple[Values, str]:
+    """Decode a greyscale DICOM image to (rows, columns) float32 in [0, 1], and name what decoded it."""
+    dataset, stored, module, decoder = _decode_stored(data, limits)
+    modality = modality_step(dataset, signed=module.signed)
+    values, span = _apply_modality(stored, modality, module)
+    voi = voi_step(dataset, span) if apply_voi else None
+    pixels = grayscale.stretch(values, span) if voi is None else _apply_voi(values, voi)
+    return (grayscale.invert(pixels) if is_inverted(dataset) else pixels), decoder
+
+
+def _decode_stored(data: bytes, limits: Limits) -> tuple[DataSet, StoredValues, PixelModule, str]:
+    uid, dataset = open_dataset(data, limits)
+    module = pixel_module(dataset, limits)
+    if module.photometric not in GREY:
+        raise UnsuitableImageError("The image is in colour: only MONOCHROME1 and MONOCHROME2 are read.")
+    if module.frames != 1:
+        raise UnsuitableImageError("The image has more than one frame.")
+    check_pixel_data(dataset, uid, module)
+    stored, decoder = stored_values_of(dataset, uid, module)
+    return dataset, stored, module, decoder
+
+
+def _apply_modality(stored: Stored, step: Rescale | Lut, module: PixelModule) -> tuple[Values, Range]:
+    """Modality values, and the range that they can have by Bits Stored and the step."""
+    if isinstance(step, Lut):
+        return grayscale.look_up(stored, step), step.output_range
+    low, high = grayscale.rescale_range(module.stored_range, step)
+    if (high - low) < abs(low + high) * 1e-6:  # what float32 can tell apart
+        raise UnreadableImageError(f"{Tag.RESCALE_SLOPE.label} is lost beside {Tag.RESCALE_INTERCEPT.label}.")
+    return grayscale.rescale(stored, step), (low, high)
+
+
+def _apply_voi(values: Values, step: Lut | Window) -> Values:
+    """Window or table, which must leave something of an image that held something.
+
+    Without this check a window beside the data turns a radiograph into a blank one, silently.
+    """
+    if isinstance(step, Lut):
+        pixels, name = grayscale.stretch(grayscale.look_up(values, step), step.output_range), Tag.VOI_LUT_SEQUENCE.label
+    else:
+        pixels, name = grayscale.window(values, step), f"{Tag.WINDOW_CENTER.label} and {Tag.WINDOW_WIDTH.label}"
+    if grayscale.is_constant(pixels) and not grayscale.is_constant(values):
+        raise NotEvaluableError(f"The VOI transformation, {name}, lies beside the pixel values and leaves a blank image.")
+    return pixels

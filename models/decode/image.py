@@ -1,0 +1,65 @@
+"""The nouns of decoding: what a file's header says, what limits hold, and the decoded Image."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+Format = Literal["dicom", "png", "jpeg"]
+Side = Literal["left", "right"]
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What a file may claim before memory is spent on it. All are checked against headers, not against results."""
+
+    max_pixels: int = 60_000_000  # a 4096 x 3328 mammogram has 13.6 million, a scanned film up to 40
+    max_frames: int = 1
+    max_elements: int = 20_000  # data elements in one DICOM data set, nested ones included
+    max_depth: int = 16  # nesting of sequences
+
+
+@dataclass(frozen=True)
+class Patient:
+    """What a DICOM header says of the patient, as far as a model may need it. None where it says nothing usable."""
+
+    sex: Literal["female", "male"] | None = None
+    age_years: float | None = None
+    height_cm: float | None = None
+    weight_kg: float | None = None
+
+
+@dataclass(frozen=True)
+class Header:
+    """What a file says of itself, read without decoding a pixel. PNG and JPEG fill only the first five."""
+
+    format: Format
+    rows: int
+    columns: int
+    frames: int = 1
+    photometric_interpretation: str = ""
+    transfer_syntax: str = ""
+    sop_class_uid: str = ""
+    sop_instance_uid: str = ""
+    series_instance_uid: str = ""
+    study_instance_uid: str = ""
+    modality: str = ""
+    body_part: str = ""
+    view_position: str = ""
+    image_type: tuple[str, ...] = ()
+    presentation_intent: str = ""
+    laterality: Side | None = None
+    patient: Patient = Patient()
+    patient_digest: str = ""  # tells two patients apart without holding who they are
+
+
+@dataclass(frozen=True)
+class Image:
+    """Decoded pixels: float32 (H, W) in [0, 1], bright = dense; `decoder` names what decoded them."""
+
+    pixels: NDArray[np.float32]
+    header: Header
+    decoder: str

@@ -1,0 +1,200 @@
+"""The Image Pixel module (PS3.3 C.7.6.3): what the header says of the pixels, checked before memory is spent, and stored values."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.decode.codecs import RLE, SYNTAXES, Compression, Samples
+from models.decode.codestream import Codestream
+from models.decode.encapsulation import first_frame
+from models.decode.tags import Tag
+from models.errors import TooLargeError, UnreadableImageError
+
+if TYPE_CHECKING:
+    from models.decode.dataset import DataSet, Element
+    from models.decode.image import Limits
+
+GREY = ("MONOCHROME1", "MONOCHROME2")
+# PS3.3 C.7.6.3.1.2; the number of samples that native pixel data holds for each pixel.
+SAMPLES_HELD = {
+    "MONOCHROME1": 1, "MONOCHROME2": 1, "PALETTE COLOR": 1,
+    "RGB": 3, "YBR_FULL": 3, "YBR_FULL_422": 2, "YBR_PARTIAL_422": 2, "YBR_PARTIAL_420": 3, "YBR_ICT": 3, "YBR_RCT": 3,
+}  # fmt: skip
+MISMATCH = "The compressed pixel data and the header disagree about {}."
+
+StoredValues = NDArray[np.integer]
+
+
+@dataclass(frozen=True)
+class PixelModule:
+    """How stored values lie in the pixel data."""
+
+    rows: int
+    columns: int
+    frames: int
+    samples: int
+    photometric: str
+    allocated: int  # bits of a pixel cell
+    stored: int  # bits of the value in it
+    high: int  # its most significant bit
+    signed: bool
+
+    @property
+    def stored_range(self) -> tuple[int, int]:
+        """The smallest and largest value that Bits Stored can hold."""
+        return (-(1 << self.stored - 1), (1 << self.stored - 1) - 1) if self.signed else (0, (1 << self.stored) - 1)
+
+
+def pixel_module(dataset: DataSet, limits: Limits) -> PixelModule:
+    """Read and check what the header says of the pixels; nothing is allocated.
+
+    Raises UnreadableImageError for absent, contradictory or unsupported attributes, TooLargeError beyond the limits.
+    """
+    _check_presence(dataset)
+    module = PixelModule(
+        rows=dataset.unsigned(Tag.ROWS),
+        columns=dataset.unsigned(Tag.COLUMNS),
+        frames=_frames(dataset),
+        samples=dataset.unsigned(Tag.SAMPLES_PER_PIXEL),
+        photometric=dataset.text(Tag.PHOTOMETRIC_INTERPRETATION),
+        allocated=dataset.unsigned(Tag.BITS_ALLOCATED),
+        stored=dataset.unsigned(Tag.BITS_STORED),
+        high=dataset.unsigned(Tag.HIGH_BIT),
+        signed=dataset.unsigned(Tag.PIXEL_REPRESENTATION) == 1,
+    )
+    _check_size(module, limits)
+    _check_cells(module)
+    return module
+
+
+def check_pixel_data(dataset: DataSet, uid: str, module: PixelModule) -> None:
+    """See that the pixel data is as large as the header says, or that its codestream says the same as the header.
+
+    Raises UnreadableImageError where they disagree.
+    """
+    element, compression = dataset.elements[Tag.PIXEL_DATA], SYNTAXES[uid].compression
+    if element.undefined_length != (compression is not None):
+        raise UnreadableImageError("The pixel data is not encoded as its transfer syntax demands.")
+    if compression is None:
+        _check_length(element, module)
+    else:
+        _probe(element, compression, module)
+
+
+def stored_values_of(dataset: DataSet, uid: str, module: PixelModule) -> tuple[StoredValues, str]:
+    """Decode the one frame of a greyscale image whose pixel data was checked, and name what decoded it.
+
+    Returns (rows, columns), masked to Bits Stored and sign-extended. Raises UnreadableImageError where the frame is broken.
+    """
+    element, compression = dataset.elements[Tag.PIXEL_DATA], SYNTAXES[uid].compression
+    if compression is None:
+        cells, decoder = _native(element, dataset.encoding.byteorder, module), f"numpy {np.__version__}"
+    else:
+        frame, said = _probe(element, compression, module)
+        codec = compression.codec(said.precision)
+        cells, decoder = _widen(codec.samples(frame, said, module.allocated), said, module), codec.name
+    return _values(cells, module).reshape(module.rows, module.columns), decoder
+
+
+def _probe(element: Element, compression: Compression, module: PixelModule) -> tuple[bytes, Codestream]:
+    """The first frame, and what it says of itself, which must be what the header says."""
+    frame = first_frame(element.value, module.frames)
+    said = compression.probe(frame)
+    if compression is RLE:  # says nothing of rows and columns
+        said = replace(said, rows=module.rows, columns=module.columns)
+    _check_codestream(said, compression, module)
+    return frame, said
+
+
+def _check_presence(dataset: DataSet) -> None:
+    if Tag.FLOAT_PIXEL_DATA in dataset or Tag.DOUBLE_FLOAT_PIXEL_DATA in dataset:
+        raise UnreadableImageError("Float pixel data is not read.")
+    if Tag.PIXEL_DATA not in dataset or len(dataset.elements[Tag.PIXEL_DATA].value) == 0:
+        raise UnreadableImageError(f"The DICOM object holds no pixel data: {Tag.PIXEL_DATA.label} is missing or empty.")
+
+
+def _frames(dataset: DataSet) -> int:
+    text = dataset.text(Tag.NUMBER_OF_FRAMES) or "1"
+    if not (text.isascii() and text.isdigit() and len(text) <= 12 and int(text)):  # IS has at most 12 characters
+        raise UnreadableImageError(f"{Tag.NUMBER_OF_FRAMES.label} is not a positive number.")
+    return int(text)
+
+
+def _check_size(module: PixelModule, limits: Limits) -> None:
+    if module.rows == 0 or module.columns == 0:
+        raise UnreadableImageError(f"{Tag.ROWS.label} or {Tag.COLUMNS.label} is zero.")
+    if module.frames > limits.max_frames:
+        raise TooLargeError("The image has more frames than max_frames.")
+    if module.rows * module.columns * module.frames > limits.max_pixels:
+        raise TooLargeError("The image has more pixels than max_pixels.")
+
+
+def _check_cells(module: PixelModule) -> None:
+    if SAMPLES_HELD.get(module.photometric) is None:
+        raise UnreadableImageError(f"{Tag.PHOTOMETRIC_INTERPRETATION.label} is missing or unknown.")
+    if module.samples != (3 if SAMPLES_HELD[module.photometric] > 1 else 1):
+        raise UnreadableImageError(f"{Tag.SAMPLES_PER_PIXEL.label} does not fit {Tag.PHOTOMETRIC_INTERPRETATION.label}.")
+    if module.allocated not in {8, 16}:
+        raise UnreadableImageError(f"{Tag.BITS_ALLOCATED.label} is not 8 or 16.")
+    if not 1 <= module.stored <= module.high + 1 <= module.allocated:
+        raise UnreadableImageError(f"{Tag.BITS_STORED.label} and {Tag.HIGH_BIT.label} do not fit {Tag.BITS_ALLOCATED.label}.")
+
+
+def _check_length(element: Element, module: PixelModule) -> None:
+    """PS3.5 section 8.1.1: cells without gaps, padded to an even length, which some writers forget."""
+    pixels = module.rows * module.columns * module.frames
+    expected = pixels * SAMPLES_HELD[module.photometric] * module.allocated // 8
+    if len(element.value) not in {expected, expected + expected % 2}:
+        raise UnreadableImageError(f"The length of {Tag.PIXEL_DATA.label} is not what {Tag.ROWS.label} x {Tag.COLUMNS.label} need.")
+
+
+def _check_codestream(said: Codestream, compression: Compression, module: PixelModule) -> None:
+    if said.process not in compression.processes:
+        raise UnreadableImageError(MISMATCH.format("the compression process"))
+    if (said.rows, said.columns) != (module.rows, module.columns):
+        raise UnreadableImageError(MISMATCH.format("rows and columns"))
+    if compression is RLE:  # one segment for each byte of a pixel, whatever its bits
+        if said.precision != module.samples * module.allocated:
+            raise UnreadableImageError(MISMATCH.format("the number of segments"))
+        return
+    if said.samples != module.samples:
+        raise UnreadableImageError(MISMATCH.format("the samples per pixel"))
+    if not 2 <= said.precision <= module.allocated or module.high != module.stored - 1 or not _signs_agree(said, module):
+        raise UnreadableImageError(MISMATCH.format("the bits of a pixel"))
+
+
+def _signs_agree(said: Codestream, module: PixelModule) -> bool:
+    """JPEG and JPEG-LS know no sign, and some JPEG 2000 encoders drop it: the bits then mean what Pixel Representation says."""
+    if said.signed == module.signed:
+        return True
+    return said.precision == module.stored or (module.signed and said.precision > module.stored)
+
+
+def _native(element: Element, byteorder: str, module: PixelModule) -> Samples:
+    """PS3.5 8.2 and A.3: big endian swaps the bytes of OW words, also where a word holds two 8-bit cells."""
+    size = module.rows * module.columns
+    order = ">u2" if byteorder == "big" else "<u2"
+    if module.allocated == 16:
+        return np.frombuffer(element.value, order, size)
+    if byteorder == "big" and element.vr == b"OW":
+        return np.frombuffer(element.value, order).astype("<u2").view(np.uint8)[:size]
+    return np.frombuffer(element.value, np.uint8, size)
+
+
+def _widen(samples: Samples, said: Codestream, module: PixelModule) -> Samples:
+    """Samples in cells of Bits Allocated; decoders choose the cell by the precision of the codestream."""
+    kind = "i" if said.signed else "u"
+    cells = samples.view(f"{kind}{samples.itemsize}").astype(f"{kind}{module.allocated // 8}", copy=False)
+    return cells.view(f"u{module.allocated // 8}")
+
+
+def _values(cells: Samples, module: PixelModule) -> StoredValues:
+    """PS3.5 8.1.1: the bits from High Bit down, without what stands above or below; the topmost is the sign."""
+    width = module.allocated // 8
+    lifted: StoredValues = np.left_shift(cells, module.allocated - 1 - module.high, dtype=f"u{width}")
+    values: StoredValues = np.right_shift(lifted.view(f"i{width}") if module.signed else lifted, module.allocated - module.stored)
+    return values

@@ -6,6 +6,7 @@ import argparse
 import importlib
 import sys
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from models import SPECS
 from training.recipes import EXAMPLE_SEED, REFERENCE_CASES, REFERENCE_ROWS, REFERENCE_SEED
@@ -104,8 +105,9 @@ def _evaluate(options: argparse.Namespace) -> None:
     if options.run:
         evaluation = evaluate_held_out(open_run(options.model, options.recipe, options.run, options.cohort))
     else:
-        artifact = options.artifact or Path("artifacts") / options.model
-        evaluation = evaluate_fresh(artifact, options.model, options.cohort, Path("runs") / options.model / "fresh")
+        with TemporaryDirectory() as cache:
+            artifact = options.artifact or Path("artifacts") / options.model
+            evaluation = evaluate_fresh(artifact, options.model, options.cohort, Path(cache))
     report(evaluation, options.card, f"python -m training evaluate {options.model} --cohort {options.cohort.name}")
 
 

@@ -66,7 +66,7 @@ def fit_run(run: Run, variants: tuple[str, ...] = (), device: str = "auto", pret
 def _fit_side_by_side(tasks: tuple[Task, ...], cohort: Cohort, pretrained: Path | None) -> None:
     """One network a core: small networks gain more from that than from threads, and one thread adds in one order only."""
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(os.cpu_count(), mp_context=context, initializer=torch.set_num_threads, initargs=(1,)) as pool:
+    with ProcessPoolExecutor(os.cpu_count(), mp_context=context) as pool:
         for done in [pool.submit(fit, task, cohort, torch.device("cpu"), pretrained) for task in tasks]:
             done.result()
 

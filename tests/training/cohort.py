@@ -5,6 +5,6 @@ from dataclasses import replace
 from training.recipes import recipe
 
 QUICK = replace(
-    recipe("bmd", "reference"), network={"trunk_width": 4, "width": 16}, epochs=2, batch_size=8, validation=0.2, calibration=0.25
+    recipe("bmd", "reference"), network={"trunk_width": 8, "width": 16}, epochs=2, batch_size=8, validation=0.2, calibration=0.25
 )
 CASES, ROWS = 40, 160

@@ -49,6 +49,7 @@ class Recipe:
     folds: int = 0  # 0: one split; k: stratified k-fold cross-validation and a final fit on everything
     validation: float = 0.1  # share of the training part that chooses the epoch
     calibration: float = 0.15  # share held out for the error distribution, where folds do not provide it
+    recentre: bool = True  # take the median error on the validation rows out of the estimates
     seed: int = 0
     mixed_precision: bool = False
     augmentation: Augmentation = field(default_factory=Augmentation)

@@ -15,7 +15,7 @@ from training.phantoms.bmd.clinical import Person
 from training.phantoms.bmd.shapes import Field, Mask, Point, blend, capsule, chord, ring, spot
 
 CORTICAL_DENSITY = 1.10  # g of mineral per cm3 of cortex
-ARCHITECTURE_SD = 0.20  # of ln: cortex and trabeculae tell BMD only roughly, as Singh's index does; the mineral tells it exactly
+ARCHITECTURE_SD = 0.40  # of ln: cortex and trabeculae tell BMD only roughly, as Singh's index does; the mineral tells it exactly
 ROI_WIDTH = 15.0  # mm along the neck: the region DXA measures
 
 

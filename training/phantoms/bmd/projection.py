@@ -62,7 +62,7 @@ def exposure(person: Person, rows: int, rng: np.random.Generator) -> Exposure:
         turn=float(np.clip(rng.normal(0, 0.4), -1, 1)),
         kvp=round(float(np.clip(rng.normal(72, 3) + 12 * (girth - 1), 62, 88))),
         scatter=0.45 * rng.lognormal(0, 0.06),
-        dose=rng.lognormal(8.0, 0.35),
+        dose=rng.lognormal(8.0, 0.60),
     )
 
 

@@ -30,9 +30,9 @@ def body(person: Person, bone: Femur, rng: np.random.Generator) -> Body:
         for _ in range(rng.integers(0, 9))
     )
     trochanter = bone.trochanter[0] + bone.shaft_radius  # the skin never lies deeper than the bone
-    fat = max(6.0, (10 if person.sex == "female" else 5) + 1.7 * (person.bmi - 18) + rng.normal(0, 5))
+    fat = max(6.0, (10 if person.sex == "female" else 5) + 1.7 * (person.bmi - 18) + rng.normal(0, 11))
     return Body(
-        half_width=max(154 * person.height_cm / 169 * rng.normal(1.0, 0.06) + fat + 8 * girth, trochanter + 0.6 * fat + 6),
+        half_width=max(154 * person.height_cm / 169 * rng.normal(1.0, 0.08) + fat + 8 * girth, trochanter + 0.6 * fat + 6),
         thickness=212 * girth**1.9 * rng.normal(1.0, 0.02),
         fat=fat,
         crotch=rng.normal(104, 5),

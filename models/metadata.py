@@ -30,7 +30,10 @@ def request_model(table: TabularInput) -> type[BaseModel]:
 
 def schema(spec: ModelSpec) -> dict[str, Any]:
     """JSON Schema of the metadata, units in names and descriptions; required fields may also come from the header."""
-    return request_model(spec.table).model_json_schema()
+    described = request_model(spec.table).model_json_schema()
+    for field in described["properties"].values():
+        field.pop("default")  # null is no value: a field that is not known is left out
+    return described
 
 
 def validate(table: TabularInput, metadata: Mapping[str, object]) -> dict[str, Value]:
@@ -59,12 +62,13 @@ def resolve(table: TabularInput, request: Mapping[str, Value], header: Header) -
     InvalidMetadataError
         A required field is nowhere, or a header or derived value is outside the field's range.
     """
-    stated = {field.name: value for field in table.fields if (value := _header_value(field, header)) is not None}
+    stated = _stated(table, header)
     _refuse_contradictions(table, request, stated)
     values, ignored = {}, []
     for field in table.fields:
         if field.name in request:
             values[field.name] = FieldValue(request[field.name], "request")
+            ignored += _differs(field.name, request[field.name], stated.get(field.name))
         elif field.name in stated and _in_range(field, stated[field.name]):
             values[field.name] = FieldValue(stated[field.name], "dicom")
         elif field.name in stated:
@@ -73,6 +77,18 @@ def resolve(table: TabularInput, request: Mapping[str, Value], header: Header) -
     _refuse_absent(table, values)
     complete = {field.name: values.get(field.name, FieldValue(None, "missing")) for field in table.fields}
     return complete, (*ignored, _completeness(table, complete))
+
+
+def refuse_another_patient(table: TabularInput, request: Mapping[str, Value], header: Header) -> None:
+    """Compare the request with what any instance says of the patient, one that is not read included.
+
+    Raises
+    ------
+    MetadataConflictError
+        It is another sex or age. The side is not compared: a study may well hold films of the other side.
+    """
+    stated = _stated(table, header)
+    _refuse_contradictions(table, request, {name: value for name, value in stated.items() if name != "laterality"})
 
 
 def training_range(spec: ModelSpec, values: Fields) -> Quality:
@@ -94,6 +110,17 @@ def _annotation(field: Field) -> tuple[Any, Any]:
 def _pointer(*path: str) -> str:
     """RFC 6901: ~ and / in a name are escaped."""
     return "/metadata" + "".join("/" + part.replace("~", "~0").replace("/", "~1")[:64] for part in path)
+
+
+def _stated(table: TabularInput, header: Header) -> dict[str, Value]:
+    return {field.name: value for field in table.fields if (value := _header_value(field, header)) is not None}
+
+
+def _differs(name: str, given: Value, stated: Value | None) -> list[Quality]:
+    """A reservation where the request and the header are a tenth apart: nobody's error for sure, but worth a look."""
+    if not isinstance(given, float) or not isinstance(stated, float) or abs(given - stated) <= 0.1 * stated:
+        return []
+    return [Quality(f"header_{name}", passed=False, detail="the request differs from the DICOM header; the request was used")]
 
 
 def _header_value(field: Field, header: Header) -> Value | None:

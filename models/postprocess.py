@@ -44,11 +44,11 @@ def postprocess(spec: ModelSpec, outputs: Tensors, reading: Reading) -> Predicti
     quality = [*reading.quality, _training_data(spec)]
     for part in spec.regressions:
         value = _value(part, outputs)
-        errors = _errors(spec, part)
+        errors, check = _errors(spec, part, reading)
         score, category = _t_score(part.t_score, value, reading)
         measurements += [_measurement(part, value, errors, reading), score]
         findings += [_finding(part, finding, value, errors) for finding in part.findings]
-        quality.append(category)
+        quality += [category, check]
     return Prediction(
         measurements=tuple(measurements),
         findings=tuple(findings),
@@ -96,10 +96,15 @@ def _value(part: Regression, outputs: Tensors) -> float:
     return value
 
 
-def _errors(spec: ModelSpec, part: Regression) -> ErrorDistribution:
+def _errors(spec: ModelSpec, part: Regression, reading: Reading) -> tuple[ErrorDistribution, Quality]:
+    """The errors that this study's fields allow, and a reservation where they are the larger ones."""
     if spec.measured is None:
         raise InvalidOutputError(f"{spec.name}: the artifact carries no error distribution")
-    return spec.measured.errors[part.name]
+    absent = [name for name in part.context if reading.metadata[name].source == "missing"]
+    if absent:
+        detail = f"without {' and '.join(absent)} the image is read less exactly: the interval is the wider one measured without metadata"
+        return spec.measured.errors_without_context[part.name], Quality("interval_context", passed=False, detail=detail)
+    return spec.measured.errors[part.name], Quality("interval_context", passed=True, detail="what the interval needs is known")
 
 
 def _measurement(part: Regression, value: float, errors: ErrorDistribution, reading: Reading) -> Measurement:

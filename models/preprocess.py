@@ -47,7 +47,7 @@ def view_geometry(part: ImageInput, image: Image, side: Side | None) -> Geometry
     """Crop, mirroring and padding of the network's view. In an AP film the patient's left lies on the image's right."""
     rows, columns = image.pixels.shape
     left, width = 0, columns
-    if image.header.body_part in part.two_sided_body_parts:
+    if image.header.two_sided or image.header.body_part in part.two_sided_body_parts:
         width = columns // 2
         left = columns - width if side == "left" else 0
     square = max(rows, width)

@@ -53,6 +53,8 @@ def select(image: ImageInput, headers: Sequence[Header], side: Side | None) -> S
     fitting = [index for index, reason in enumerate(reasons) if reason is None]
     if not fitting:
         raise _refusal(image, headers, reasons)
+    if side is None and {"left", "right"} <= {headers[index].laterality for index in fitting}:
+        raise UnsuitableImageError(f"Images of both sides were sent for the input {image.name}.", hint=STATE_SIDE)
     if sum(headers[index].format != "dicom" for index in fitting) > 1:
         raise UnsuitableImageError(f"Several pictures without a header were sent for the input {image.name}.", hint=ONE_PICTURE)
     chosen = min(fitting, key=lambda index: _rank(headers[index], side))
@@ -68,12 +70,16 @@ def _check_one_study(headers: Sequence[Header]) -> None:
         raise MetadataConflictError("The images belong to more than one patient.")
     if len({header.study_instance_uid for header in headers} - {""}) > 1:
         raise MetadataConflictError("The images belong to more than one study.")
+    ages = [header.patient.age_years for header in headers if header.patient.age_years is not None]
+    if len({header.patient.sex for header in headers} - {None}) > 1 or (ages and max(ages) - min(ages) > 1):
+        raise MetadataConflictError("The headers of the images contradict each other in sex or age.")
 
 
 def _objections(image: ImageInput, header: Header, side: Side | None) -> Iterator[str]:
     """What speaks against an instance, the most telling first."""
     if header.format == "dicom":
         yield from _kind_objections(image, header)
+        yield from _view_objections(image, header)
         yield from _side_objections(image, header, side)
     if min(header.rows, header.columns) < image.min_side_pixels:
         yield f"the shorter side has fewer than {image.min_side_pixels} pixels"
@@ -90,26 +96,32 @@ def _kind_objections(image: ImageInput, header: Header) -> Iterator[str]:
         yield "image type is LOCALIZER"
     if header.photometric_interpretation not in GREY:
         yield "the image is in colour"
+
+
+def _view_objections(image: ImageInput, header: Header) -> Iterator[str]:
     if header.body_part and header.body_part not in image.body_parts:
         yield f"body part is not {_either(image.body_parts)}"
     if image.views and header.view_position and header.view_position not in image.views:
         yield f"view is not {_either(image.views)}"
+    if image.orientation and header.orientation and header.orientation != image.orientation:
+        yield "the image is turned or mirrored: its patient orientation is not the usual one"
 
 
 def _side_objections(image: ImageInput, header: Header, side: Side | None) -> Iterator[str]:
     if side and header.laterality and header.laterality != side:
         yield "the image shows the other side than the request states"
     if _lacks_side(image, header, side):
-        yield "the body part has two sides, and neither the request nor the header states one"
+        yield "the image shows two sides, and neither the request nor the header states one"
 
 
 def _lacks_side(image: ImageInput, header: Header, side: Side | None) -> bool:
-    return header.body_part in image.two_sided_body_parts and not (side or header.laterality)
+    two_sided = header.two_sided or header.body_part in image.two_sided_body_parts
+    return two_sided and not (side or header.laterality)
 
 
 def _refusal(image: ImageInput, headers: Sequence[Header], reasons: Sequence[str | None]) -> UnsuitableImageError | MetadataConflictError:
     """Why nothing fits; an instance that fits in all but its side tells what is to be done."""
-    details = tuple(Detail(f"/images/{index}", reason or "") for index, reason in enumerate(reasons))
+    details = tuple(Detail(f"/images/{image.name}/{index}", reason or "") for index, reason in enumerate(reasons))
     told = f": {details[0].detail}" if len(details) == 1 else ""
     but_for_side = [header for header in headers if _fits_but_for_side(image, header)]
     if any(header.laterality for header in but_for_side):

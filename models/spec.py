@@ -54,7 +54,8 @@ class ImageInput(Frozen):
     sop_classes: tuple[str, ...]
     body_parts: tuple[str, ...]  # Body Part Examined (0018,0015); an absent one passes with a flag
     two_sided_body_parts: tuple[str, ...] = ()  # these show both sides: the half on the stated side is cropped out
-    views: tuple[str, ...] = ()  # View Position (0018,5101); an absent one passes
+    views: tuple[str, ...] = ()  # View Position (0018,5101); an absent one passes with a flag
+    orientation: tuple[str, str] | None = None  # Patient Orientation (0020,0020) that the network knows; an absent one passes
     mirror_side: Literal["left", "right"] | None = None  # images of this side are mirrored, so that all look alike
     min_side_pixels: int = 1
 
@@ -128,6 +129,7 @@ class Regression(Frozen):
     high: float
     t_score: TScore
     findings: tuple[BelowThreshold, ...]
+    context: tuple[str, ...] = ()  # fields without which the image is read much less exactly: then the wider interval holds
 
 
 class MetadataAttention(Frozen):
@@ -174,6 +176,7 @@ class Measured(Frozen):
     recipe: str
     seed: int
     errors: dict[str, ErrorDistribution] = {}
+    errors_without_context: dict[str, ErrorDistribution] = {}  # the same rows with every optional field hidden
     field_ranges: dict[str, Range] = {}
 
 

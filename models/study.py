@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
 from models.decode import Limits, decode, read_header
 from models.decode.image import Header, Side
-from models.errors import MissingImageError
-from models.metadata import Fields, resolve, training_range, validate
+from models.errors import Detail, MissingImageError, StudyError
+from models.metadata import Fields, refuse_another_patient, resolve, training_range, validate
 from models.prediction import DECODE, PREPROCESS, Quality, Reading, Tensors, UnusedImage, UsedImage
 from models.preprocess import image_tensor, table_tensors
-from models.select import Selection, select
+from models.select import Rejection, Selection, select
 from models.spec import ImageInput, ModelSpec
 
 
@@ -40,12 +40,15 @@ class _Candidates:
 
     image: ImageInput
     parts: tuple[Part, ...]
-    headers: tuple[Header, ...]
+    headers: tuple[Header | StudyError, ...]
     selection: Selection
 
     @property
     def header(self) -> Header:
-        return self.headers[self.selection.index]
+        """The header of the file that was chosen."""
+        header = self.headers[self.selection.index]
+        assert isinstance(header, Header)  # noqa: S101  only a readable file is chosen
+        return header
 
 
 def read_study(spec: ModelSpec, study: Study, limits: Limits) -> Reading:
@@ -61,12 +64,15 @@ def read_study(spec: ModelSpec, study: Study, limits: Limits) -> Reading:
     with _timed(timing_ms, DECODE):
         side = request.get("laterality")
         chosen = [_choose(image, study, limits, _side(side)) for image in spec.images]
+    for header in (header for candidates in chosen for header in candidates.headers if isinstance(header, Header)):
+        refuse_another_patient(spec.table, request, header)
     values, reservations = resolve(spec.table, request, chosen[0].header)
     side = values["laterality"].value if "laterality" in values else None
     tensors: Tensors = {}
     used = tuple(_read_image(candidates, limits, _side(side), tensors, timing_ms) for candidates in chosen)
     tensors |= table_tensors(spec.table, values)
-    quality = (*(_body_part(c) for c in chosen), *_laterality(spec, values), *reservations, training_range(spec, values))
+    seen = [check for candidates in chosen for check in (_body_part(candidates), _view(candidates))]
+    quality = (*seen, *_laterality(spec, values), *reservations, training_range(spec, values))
     return Reading(tensors, used, tuple(_unused(chosen)), values, quality, timing_ms)
 
 
@@ -74,8 +80,31 @@ def _choose(image: ImageInput, study: Study, limits: Limits, side: Side | None) 
     parts = tuple(part for part in study.parts if part.input in {None, image.name})
     if not parts:
         raise MissingImageError(f"no file came for the image input {image.name!r}")
-    headers = tuple(read_header(part.data, limits) for part in parts)
-    return _Candidates(image, parts, headers, select(image, headers, side))
+    headers = [_header(part, limits, alone=len(parts) == 1) for part in parts]
+    readable = [index for index, header in enumerate(headers) if isinstance(header, Header)]
+    if not readable:
+        raise _first_error(image, headers)
+    selection = select(image, [header for header in headers if isinstance(header, Header)], side)
+    rejected = [Rejection(readable[rejection.index], rejection.reason) for rejection in selection.rejected]
+    rejected += [Rejection(index, str(error)) for index, error in enumerate(headers) if isinstance(error, StudyError)]
+    return _Candidates(image, parts, tuple(headers), Selection(readable[selection.index], selection.reason, tuple(rejected)))
+
+
+def _header(part: Part, limits: Limits, *, alone: bool) -> Header | StudyError:
+    """One file's header; a file among others that cannot be read is no reason to refuse the study."""
+    try:
+        return read_header(part.data, limits)
+    except StudyError as error:
+        if alone:
+            raise
+        return error
+
+
+def _first_error(image: ImageInput, errors: Sequence[Header | StudyError]) -> StudyError:
+    """Of several files none can be read: the first one's error, with the reason of each."""
+    found = [error for error in errors if isinstance(error, StudyError)]
+    details = tuple(Detail(f"/images/{image.name}/{index}", str(error)) for index, error in enumerate(found))
+    return type(found[0])(str(found[0]), hint=found[0].hint, details=details)
 
 
 def _read_image(
@@ -115,6 +144,11 @@ def _body_part(candidates: _Candidates) -> Quality:
         return Quality("body_part", passed=True, detail=f"the header states {header.body_part}")
     silent = "the header does not state the body part" if header.format == "dicom" else f"a {header.format.upper()} has no header"
     return Quality("body_part", passed=False, detail=f"{silent}: nothing shows that this is a {accepted}")
+
+
+def _view(candidates: _Candidates) -> Quality:
+    stated, accepted = candidates.header.view_position, " or ".join(candidates.image.views)
+    return Quality("view", bool(stated), f"the header states {stated}" if stated else f"nothing shows that the view is {accepted}")
 
 
 def _laterality(spec: ModelSpec, values: Fields) -> Iterator[Quality]:

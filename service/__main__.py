@@ -14,7 +14,9 @@ from types import FrameType
 import uvicorn
 from fastapi import FastAPI
 
+from models import SPECS
 from models.errors import StudyError
+from models.spec import ModelSpec
 from models.study import Part, Study
 from service.api import strict_json
 from service.api.protocol import BoundedProtocol
@@ -89,10 +91,13 @@ def _serve(options: argparse.Namespace) -> int:
 
 
 def _predict(options: argparse.Namespace) -> int:
+    if options.model not in SPECS:
+        return _fail(f"no model has that name; the models are: {', '.join(SPECS)}", USAGE)
     settings = Settings.load(models=(options.model,), decoder_workers=1, threads=1)
     start_logging("error", sys.stderr)
     try:
-        study = Study(tuple(map(_part, options.files)), _metadata(options.metadata, settings.max_metadata_bytes))
+        spec = SPECS[options.model]
+        study = Study(tuple(_part(file, spec) for file in options.files), _metadata(options.metadata, settings.max_metadata_bytes))
         print(asyncio.run(_evaluate(settings, study, options.png)))  # noqa: T201  the answer is this command's output
     except OSError as error:
         return _fail(f"{error.filename}: {error.strerror}", USAGE)
@@ -113,10 +118,12 @@ async def _evaluate(settings: Settings, study: Study, png: Path | None) -> str:
     return PredictionOut.of(artifact.identity, prediction).to_json(indent=2).decode()
 
 
-def _part(argument: str) -> Part:
-    """``FILE`` or ``INPUT=FILE``."""
-    name, _, path = argument.rpartition("=")
-    return Part(Path(path).read_bytes(), name or None)
+def _part(argument: str, spec: ModelSpec) -> Part:
+    """``FILE``, which may contain =, or ``INPUT=FILE`` where the model has an image input of that name."""
+    name, _, path = argument.partition("=")
+    if name in {image.name for image in spec.images}:
+        return Part(Path(path).read_bytes(), name)
+    return Part(Path(argument).read_bytes())
 
 
 def _metadata(argument: str, limit: int) -> dict[str, object]:

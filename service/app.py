@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from fastapi import FastAPI
@@ -17,6 +15,7 @@ from fastapi_offline import FastAPIOffline
 from models import SPECS
 from models.decode import Limits
 from models.golden import Golden
+from service import __version__
 from service.api import health, openapi, problems, routes
 from service.api.body import Budget, RequestLimits
 from service.api.middleware import Observer
@@ -28,7 +27,7 @@ from service.engine.runtime import Runtime
 from service.errors import ArtifactError, ServiceError
 from service.predictor import Identity, Predictor, exported_spec
 from service.settings import Settings
-from service.telemetry import Metrics, fault, log
+from service.telemetry import Metrics, current_request, fault, log
 
 MAX_DECODERS = 8  # beyond it the network is the limit, and every process costs 100 MB
 
@@ -51,7 +50,7 @@ def create_app(settings: Settings) -> FastAPI:
         An artifact that must not be served.
     """
     artifacts = list(open_artifacts(settings))
-    metrics = Metrics(_version())
+    metrics = Metrics(__version__)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
@@ -65,7 +64,7 @@ def create_app(settings: Settings) -> FastAPI:
             await asyncio.gather(proving, return_exceptions=True)
 
     app: FastAPI = FastAPIOffline(
-        title="Chiasm", version=_version(), description=openapi.DESCRIPTION, redoc_url=None, lifespan=lifespan, redirect_slashes=False
+        title="Chiasm", version=__version__, description=openapi.DESCRIPTION, redoc_url=None, lifespan=lifespan, redirect_slashes=False
     )
     budget = Budget(settings.max_body_bytes_in_flight)
     app.state.serving = Serving({}, _request_limits(settings), budget, metrics, settings.request_timeout_s)
@@ -153,14 +152,8 @@ def _decoder_pool(settings: Settings) -> DecoderPool:
 
 
 def _log_decoder_failure(kind: str, frames: list[str]) -> None:
-    log.error("unexpected error in a decoder", extra={"kind": kind, "frames": frames})
+    log.error("unexpected error in a decoder", extra={"kind": kind, "frames": frames, "request_id": current_request.get()})
 
 
 def _request_limits(settings: Settings) -> RequestLimits:
     return RequestLimits(settings.max_request_bytes, settings.max_metadata_bytes, settings.max_instances, settings.receive_timeout_s)
-
-
-def _version() -> str:
-    with contextlib.suppress(PackageNotFoundError):
-        return version("chiasm")
-    return "0+source"

@@ -14,6 +14,7 @@ from pydantic import Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 PREFIX = "CHIASM_"
+TEST_DATA = "CHIASM_TEST_DATA"  # where the tests find real files: no setting, and no reason to refuse the start
 
 
 class SettingsError(ValueError):
@@ -63,7 +64,7 @@ class Settings(BaseSettings):
         SettingsError
             A variable is unknown, or a value is not one that it can have.
         """
-        known = {PREFIX + name.upper() for name in cls.model_fields}
+        known = {PREFIX + name.upper() for name in cls.model_fields} | {TEST_DATA}
         unknown = sorted(name for name in environment if name.startswith(PREFIX) and name.upper() not in known)
         if unknown:
             raise SettingsError(f"unknown setting {', '.join(unknown)}; see python -m service serve --help")

@@ -7,6 +7,7 @@ import logging
 import sys
 import traceback
 from collections.abc import Callable
+from contextvars import ContextVar
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TextIO
@@ -16,6 +17,7 @@ from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
 log = logging.getLogger("chiasm")
+current_request: ContextVar[str | None] = ContextVar("current_request", default=None)  # its id, for who logs far from the request
 
 FIELDS = (
     "request_id", "route", "method", "status", "code", "model", "version", "digest", "provider", "url", "signal",

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import shlex
 import sys
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from models import SPECS
-from training.recipes import EXAMPLE_SEED, REFERENCE_CASES, REFERENCE_ROWS, REFERENCE_SEED
+from training.recipes import EXAMPLE_SEED, REFERENCE_CASES, REFERENCE_ROWS, REFERENCE_SEED, Recipe, adjusted, recipe
 from training.sources import CohortError
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Run one command; problems with a cohort are told in plain lines, not as a traceback."""
     options = _parser().parse_args(arguments)
+    options.command_line = sys.argv[1:] if arguments is None else arguments
     try:
         options.run_command(options)
     except (CohortError, FileExistsError, FileNotFoundError, KeyError) as error:
@@ -49,8 +51,7 @@ def _parser() -> argparse.ArgumentParser:
     evaluate = _command(commands, "evaluate", _evaluate, "print a table with intervals and write the model card")
     _cohort(evaluate)
     evaluate.add_argument("--artifact", type=Path, help="evaluate this artifact folder on the cohort (default: artifacts/MODEL)")
-    evaluate.add_argument("--run", type=Path, help="instead, evaluate a run on the rows that it held out (its folds, pooled)")
-    evaluate.add_argument("--recipe", default="paper", help="the recipe of --run (default: %(default)s)")
+    _run(evaluate, "instead, evaluate a run on the rows that it held out (its folds, pooled)")
     evaluate.add_argument("--card", type=Path, help="also write card.md and plots into this folder")
 
     example = _command(commands, "example", _example, "write the example study: a DICOM, a PNG and metadata")
@@ -72,10 +73,22 @@ def _cohort(command: argparse.ArgumentParser) -> None:
     command.add_argument("--cohort", type=Path, required=True, help="folder with cohort.csv and images: see docs/cohorts")
 
 
-def _run(command: argparse.ArgumentParser) -> None:
-    command.add_argument("--run", type=Path, required=True, help="folder of the networks in training")
+def _run(command: argparse.ArgumentParser, instead: str = "") -> None:
+    command.add_argument("--run", type=Path, required=not instead, help=instead or "folder of the networks in training")
     command.add_argument("--recipe", default="reference", help="reference or paper (default: %(default)s)")
     command.add_argument("--epochs", type=int, help="another number of epochs than the recipe's, for a trial")
+    command.add_argument("--loss", help="another loss: weighted_smooth_l1, smooth_l1, mse or mae")
+    command.add_argument(
+        "--option", action="append", default=[], metavar="NAME=VALUE",
+        help="another network option, e.g. direction=img_from_meta or fusion_weight=none (repeatable); see the model's network.py",
+    )
+
+
+def _chosen(options: argparse.Namespace) -> Recipe:
+    """The recipe that the options name, with what they change."""
+    pairs = (option.partition("=") for option in options.option)
+    network = {name: int(value) if value.isdigit() else value for name, _, value in pairs}
+    return adjusted(recipe(options.model, options.recipe), epochs=options.epochs, loss=options.loss, network=network)
 
 
 def _synth(options: argparse.Namespace) -> None:
@@ -88,14 +101,14 @@ def _synth(options: argparse.Namespace) -> None:
 def _fit(options: argparse.Namespace) -> None:
     from training.pipeline import fit_run, open_run
 
-    run = open_run(options.model, options.recipe, options.run, options.cohort, options.epochs)
+    run = open_run(_chosen(options), options.run, options.cohort)
     fit_run(run, tuple(options.variant), options.device, options.pretrained)
 
 
 def _export(options: argparse.Namespace) -> None:
     from training.pipeline import export_run, open_run
 
-    run = open_run(options.model, options.recipe, options.run, options.cohort, options.epochs)
+    run = open_run(_chosen(options), options.run, options.cohort)
     export_run(run, options.out or Path("artifacts") / options.model, options.training_data)
 
 
@@ -103,12 +116,12 @@ def _evaluate(options: argparse.Namespace) -> None:
     from training.pipeline import evaluate_fresh, evaluate_held_out, open_run, report
 
     if options.run:
-        evaluation = evaluate_held_out(open_run(options.model, options.recipe, options.run, options.cohort))
+        evaluation = evaluate_held_out(open_run(_chosen(options), options.run, options.cohort))
     else:
         with TemporaryDirectory() as cache:
             artifact = options.artifact or Path("artifacts") / options.model
             evaluation = evaluate_fresh(artifact, options.model, options.cohort, Path(cache))
-    report(evaluation, options.card, f"python -m training evaluate {options.model} --cohort {options.cohort.name}")
+    report(evaluation, options.card, f"python -m training {shlex.join(options.command_line)}")
 
 
 def _example(options: argparse.Namespace) -> None:

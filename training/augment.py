@@ -20,11 +20,21 @@ def augment_image(images: Tensor, part: ImageInput, how: Augmentation, rng: torc
     return (pixels.clamp(0, 1) - mean) / std
 
 
-def drop_fields(present: Tensor, table: TabularInput, share: float, rng: torch.Generator) -> Tensor:
-    """Hide a share of the optional fields of a mask (B, F), so that the network learns to do without any of them."""
-    required = torch.tensor([field.required for field in table.network_fields])
-    kept = (torch.rand(present.shape, generator=rng) >= share) | required
-    return present * kept.to(present)
+def drop_fields(present: Tensor, table: TabularInput, how: Augmentation, rng: torch.Generator) -> Tensor:
+    """Hide optional fields of a mask (B, F) as they are absent in service, so that the network learns to do without them.
+
+    Each field is hidden by itself; a derived field goes with any of its sources; and some rows lose everything optional,
+    like a study that comes with an image alone.
+    """
+    fields = table.network_fields
+    names = [field.name for field in fields]
+    required = torch.tensor([field.required for field in fields])
+    kept = torch.rand(present.shape, generator=rng) >= how.field_dropout
+    for i, field in enumerate(fields):
+        for source in field.derived_from:
+            kept[:, i] &= kept[:, names.index(source)]
+    kept &= torch.rand((len(present), 1), generator=rng) >= how.all_fields_dropout
+    return present * (kept | required).to(present)
 
 
 def _moved(pixels: Tensor, how: Augmentation, rng: torch.Generator) -> Tensor:

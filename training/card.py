@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from models.postprocess import SYNTHETIC
 from training.evaluate import Evaluation, table_lines
 from training.plots import write_plots
 
+NOT_EXPORTED = "a run that is not exported"
 CAPTIONS = {
     "predicted.png": "Estimate against planted truth",
     "bland-altman.png": "Bland-Altman",
@@ -23,7 +25,7 @@ def write_card(evaluation: Evaluation, folder: Path, command: str) -> None:
 
 def _head(evaluation: Evaluation) -> list[str]:
     spec = evaluation.spec
-    trained_on = spec.measured.training_data if spec.measured else "not exported"
+    trained_on = spec.measured.training_data if spec.measured else NOT_EXPORTED
     return [
         f"# {spec.title}",
         "",
@@ -38,7 +40,7 @@ def _head(evaluation: Evaluation) -> list[str]:
 
 
 def _disclaimer(trained_on: str) -> list[str]:
-    if trained_on != "synthetic phantoms":
+    if trained_on not in {SYNTHETIC, NOT_EXPORTED}:
         return []
     return [
         "> Trained and evaluated on synthetic phantoms: drawings of hips whose BMD was planted. The figures below say that the network,",
@@ -58,8 +60,16 @@ def _results(evaluation: Evaluation, command: str) -> list[str]:
         "",
         *table_lines(evaluation),
         "",
-        f"90 % interval: ± {evaluation.half_width:.3f} {evaluation.part.unit}, holds {evaluation.coverage} of the cases.",
+        f"90 % interval: ± {evaluation.half_width:.3f} {evaluation.part.unit} (median), holds {evaluation.coverage} of the cases.",
         "",
+        *_missingness(evaluation),
         *(["Mean ± SD over folds:", "", *spread, ""] if spread else []),
         f"Reproduce: `{command}`",
     ]
+
+
+def _missingness(evaluation: Evaluation) -> list[str]:
+    if not evaluation.missingness:
+        return []
+    rows = [f"| {row.hidden} | {row.r2} | ± {row.half_width:.3f} | {row.coverage} |" for row in evaluation.missingness]
+    return ["The same cases with fields hidden:", "", "| hidden | R2 | 90 % interval | holds |", "|---|---|---|---|", *rows, ""]

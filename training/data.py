@@ -42,7 +42,7 @@ class Cohort:
     """Rows, their targets (N, 1), and the folder that holds their tensors."""
 
     rows: tuple[Row, ...]
-    targets: NDArray[np.float32]
+    targets: NDArray[np.float64]  # not float32: a measurement of 0.899 must not fall below a threshold of 0.899
     folder: Path
 
     @property
@@ -56,7 +56,7 @@ def load(model: str, rows: tuple[Row, ...], target: str, cache: Path) -> Cohort:
     folder = cache / _fingerprint(model, rows)
     if not (folder / "complete").exists():
         _write_tensors(model, rows, folder)
-    return Cohort(rows, np.array([[row.target[target]] for row in rows], np.float32), folder)
+    return Cohort(rows, np.array([[row.target[target]] for row in rows]), folder)
 
 
 def tensors_of(model: str, row: Row) -> Tensors:
@@ -65,13 +65,13 @@ def tensors_of(model: str, row: Row) -> Tensors:
     return read_study(SPECS[model], Study(parts, dict(row.metadata)), Limits()).tensors
 
 
-def splits(rows: Sequence[Row], targets: NDArray[np.float32], recipe: Recipe) -> tuple[Split, ...]:
+def splits(rows: Sequence[Row], targets: NDArray[np.float64], recipe: Recipe) -> tuple[Split, ...]:
     """The recipe's protocol; the last split is the one whose network is exported.
 
     Groups (patients) never stand on two sides. Strata are fifths of the target times the row's own strata, e.g. the sex.
     """
     rng = np.random.default_rng(recipe.seed)
-    folds = _dealt(rows, targets, max(recipe.folds, round(1 / recipe.calibration)), rng)
+    folds = _dealt(rows, targets, recipe.folds or round(1 / recipe.calibration), rng)
     everything = np.arange(len(rows))
     if not recipe.folds:
         return (_inner("main", everything[folds != 0], everything[folds == 0], rows, targets, recipe),)
@@ -82,7 +82,7 @@ def splits(rows: Sequence[Row], targets: NDArray[np.float32], recipe: Recipe) ->
 
 
 def _inner(
-    name: str, rest: Indices, held_out: Indices, rows: Sequence[Row], targets: NDArray[np.float32], recipe: Recipe
+    name: str, rest: Indices, held_out: Indices, rows: Sequence[Row], targets: NDArray[np.float64], recipe: Recipe
 ) -> Split:
     """Nested early stopping: the part that chooses the epoch comes out of the training part, never out of `held_out`."""
     rng = np.random.default_rng((recipe.seed, len(name), *name.encode()))
@@ -90,8 +90,9 @@ def _inner(
     return Split(name, rest[part != 0], rest[part == 0], held_out)
 
 
-def _dealt(rows: Sequence[Row], targets: NDArray[np.float32], folds: int, rng: np.random.Generator) -> Indices:
+def _dealt(rows: Sequence[Row], targets: NDArray[np.float64], folds: int, rng: np.random.Generator) -> Indices:
     """A fold number for each row: groups (patients) are shuffled, sorted by stratum, and dealt like cards."""
+    targets = targets.astype(np.float32)
     edges = np.quantile(targets[:, 0], np.linspace(0, 1, QUANTILE_BINS + 1)[1:-1])
     stratum = {_group(row): (sorted(row.strata.items()), int(np.searchsorted(edges, targets[i, 0]))) for i, row in enumerate(rows)}
     groups = list(stratum)
@@ -125,10 +126,11 @@ def _all_tensors(model: str, rows: tuple[Row, ...]) -> Iterator[Tensors]:
 
 
 def _fingerprint(model: str, rows: tuple[Row, ...]) -> str:
-    """Changes with the spec, the code of models/, the metadata, and the files' names, sizes and times."""
+    """Changes with the spec, the code that reads studies, the metadata, and the files' names, sizes and times."""
     digest = hashlib.sha256(SPECS[model].digest().encode())
     for source in sorted(Path(models.__file__).parent.rglob("*.py")):
-        digest.update(source.read_bytes())
+        if source.name != "network.py" and source.parent.name != "layers":  # what comes after the tensors
+            digest.update(source.read_bytes())
     for row in rows:
         stats = [(str(path), path.stat().st_size, path.stat().st_mtime_ns) for path in row.images.values()]
         digest.update(repr((row, stats)).encode())

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 from tqdm import tqdm
 
 from models.prediction import Tensors
@@ -14,9 +15,19 @@ from models.spec import ModelSpec, Regression
 from training.data import Cohort
 from training.export import artifact_spec, run_onnx
 from training.fit import Task
-from training.metrics import Estimate, Scored, bootstrap, conformal, coverage, regression_metrics
+from training.metrics import Estimate, Floats, Scored, bootstrap, conformal, coverage, r2, regression_metrics
 
 BATCH = 50
+
+
+@dataclass(frozen=True)
+class Missingness:
+    """The model on the same cases with some fields hidden: how well it does, and whether its interval still holds."""
+
+    hidden: str
+    r2: Estimate
+    half_width: float
+    coverage: Estimate
 
 
 @dataclass(frozen=True)
@@ -29,9 +40,10 @@ class Evaluation:
     table: Mapping[str, Mapping[str, Estimate]]  # by variant, then metric
     half_width: float
     coverage: Estimate
-    field_attention: Mapping[str, float]  # mean weight where the field was present
     protocol: str
-    fold_spread: Mapping[str, str]  # metric -> mean and SD over folds, where there were folds
+    missingness: tuple[Missingness, ...] = ()
+    field_attention: Mapping[str, float] = field(default_factory=dict)  # mean weight where the field was present
+    fold_spread: Mapping[str, str] = field(default_factory=dict)  # metric -> mean and SD over folds, where there were folds
 
 
 def evaluate_artifact(folder: Path, cohort: Cohort, protocol: str) -> Evaluation:
@@ -40,12 +52,12 @@ def evaluate_artifact(folder: Path, cohort: Cohort, protocol: str) -> Evaluation
     part = spec.regressions[0]
     graphs = {"xattn": folder / "model.onnx"} | {path.stem: path for path in sorted((folder / "baselines").glob("*.onnx"))}
     outputs = {variant: _outputs(path, cohort) for variant, path in graphs.items()}
-    target = cohort.targets[:, 0].astype(np.float64)
+    target = cohort.targets[:, 0]
     scored = {variant: Scored(target, output[part.tensor][:, 0].astype(np.float64)) for variant, output in outputs.items()}
-    assert spec.measured is not None  # noqa: S101  export stamps it
-    half_width = spec.measured.errors[part.name].half_width
+    half_widths = _half_widths(spec, part, cohort.tensors[spec.table.mask])
     attention = _mean_attention(spec, outputs["xattn"], cohort)
-    return _evaluation(spec, scored, half_width, attention, protocol, {})
+    missingness = tuple(_missingness(graphs["xattn"], spec, cohort, *hidden) for hidden in _hidings(spec))
+    return replace(_evaluation(spec, scored, half_widths, protocol), missingness=missingness, field_attention=attention)
 
 
 def evaluate_run(tasks_by_variant: Mapping[str, tuple[Task, ...]], protocol: str) -> Evaluation:
@@ -55,8 +67,8 @@ def evaluate_run(tasks_by_variant: Mapping[str, tuple[Task, ...]], protocol: str
     filled = {variant: [fold for fold in scored if len(fold.target)] for variant, scored in folds.items()}
     scored = {variant: _pooled(some) for variant, some in filled.items()}
     model = next(iter(scored))
-    half_width = conformal(scored[model].target, scored[model].estimate).half_width
-    return _evaluation(spec, scored, half_width, {}, protocol, _fold_spread(spec.regressions[0], filled[model]))
+    half_widths = np.concatenate([_from_the_others(filled[model], k) for k in range(len(filled[model]))])
+    return replace(_evaluation(spec, scored, half_widths, protocol), fold_spread=_fold_spread(spec.regressions[0], filled[model]))
 
 
 def table_lines(evaluation: Evaluation) -> list[str]:
@@ -74,33 +86,51 @@ def beats(evaluation: Evaluation, metric: str, baseline: str) -> bool:
     return evaluation.table[model][metric].low > evaluation.table[baseline][metric].high
 
 
-def _evaluation(
-    spec: ModelSpec,
-    scored: Mapping[str, Scored],
-    half_width: float,
-    attention: Mapping[str, float],
-    protocol: str,
-    spread: Mapping[str, str],
-) -> Evaluation:
+def _evaluation(spec: ModelSpec, scored: Mapping[str, Scored], half_widths: Floats, protocol: str) -> Evaluation:
     part = spec.regressions[0]
     metrics = regression_metrics(part)
     table = {variant: bootstrap(some, metrics) for variant, some in tqdm(scored.items(), desc="bootstrap", unit="network")}
-    return Evaluation(
-        spec=spec,
-        part=part,
-        scored=scored,
-        table=table,
-        half_width=half_width,
-        coverage=coverage(next(iter(scored.values())), half_width),
-        field_attention=attention,
-        protocol=protocol,
-        fold_spread=spread,
-    )
+    held = coverage(next(iter(scored.values())), half_widths)
+    return Evaluation(spec, part, scored, table, float(np.median(half_widths)), held, protocol)
 
 
-def _outputs(path: Path, cohort: Cohort) -> Tensors:
+def _half_widths(spec: ModelSpec, part: Regression, present: NDArray[np.float32]) -> Floats:
+    """Half-width of each case's interval (N,): the wider one where a field of the context is missing."""
+    assert spec.measured is not None  # noqa: S101  export stamps it
+    names = [field.name for field in spec.table.network_fields]
+    known = present[:, [names.index(name) for name in part.context]].all(1)
+    wide, narrow = spec.measured.errors_without_context[part.name].half_width, spec.measured.errors[part.name].half_width
+    return np.where(known, narrow, wide)
+
+
+def _hidings(spec: ModelSpec) -> list[tuple[str, frozenset[str]]]:
+    """What to hide: each field of the context with what derives from it, then everything optional."""
+    fields = spec.table.network_fields
+    hidings = []
+    for name in spec.regressions[0].context:
+        with_derived = frozenset({name, *(field.name for field in fields if name in field.derived_from)})
+        hidings.append((" and ".join(sorted(with_derived)), with_derived))
+    return [*hidings, ("every optional field", frozenset(field.name for field in fields if not field.required))]
+
+
+def _missingness(path: Path, spec: ModelSpec, cohort: Cohort, hidden: str, names: frozenset[str]) -> Missingness:
+    part, mask = spec.regressions[0], cohort.tensors[spec.table.mask]
+    kept = np.array([float(field.name not in names) for field in spec.table.network_fields], np.float32)
+    output = _outputs(path, cohort, {spec.table.mask: mask * kept})[part.tensor][:, 0].astype(np.float64)
+    scored = Scored(cohort.targets[:, 0], output)
+    half_widths = _half_widths(spec, part, mask * kept)
+    return Missingness(hidden, bootstrap(scored, {"R2": r2})["R2"], float(np.median(half_widths)), coverage(scored, half_widths))
+
+
+def _from_the_others(folds: list[Scored], k: int) -> Floats:
+    """The half-width that the other folds give to the cases of fold k: judged by none of its own errors."""
+    others = _pooled([fold for i, fold in enumerate(folds) if i != k] or folds)
+    return np.full(len(folds[k].target), conformal(others.target, others.estimate).half_width)
+
+
+def _outputs(path: Path, cohort: Cohort, changed: Tensors | None = None) -> Tensors:
     batches = np.array_split(np.arange(len(cohort.rows)), max(1, len(cohort.rows) // BATCH))
-    tensors = cohort.tensors
+    tensors = cohort.tensors | (changed or {})
     parts = [
         run_onnx(path, {name: np.asarray(array[batch]) for name, array in tensors.items()})
         for batch in tqdm(batches, desc=path.stem, unit="batch")
@@ -113,12 +143,12 @@ def _mean_attention(spec: ModelSpec, outputs: Tensors, cohort: Cohort) -> dict[s
         return {}
     weights, present = outputs[spec.metadata_attention.tensor], cohort.tensors[spec.table.mask]
     means = (weights * present).sum(0) / np.maximum(present.sum(0), 1)
-    return {field.name: float(mean) for field, mean in zip(spec.table.network_fields, means, strict=True)}
+    return {part.name: float(mean) for part, mean in zip(spec.table.network_fields, means, strict=True)}
 
 
 def _held_out(task: Task) -> Scored:
     case = np.load(task.folder / "held_out.npz")
-    return Scored(case["target"][:, 0].astype(np.float64), case["estimate"][:, 0].astype(np.float64))
+    return Scored(case["target"][:, 0], case["estimate"][:, 0].astype(np.float64))
 
 
 def _pooled(folds: list[Scored]) -> Scored:
@@ -129,6 +159,9 @@ def _fold_spread(part: Regression, folds: list[Scored]) -> dict[str, str]:
     if len(folds) < 2:
         return {}
     values = {name: [metric(fold.target, fold.estimate) for fold in folds] for name, metric in regression_metrics(part).items()}
+    known = {name: [value for value in some if not np.isnan(value)] for name, some in values.items()}
     return {
-        name: f"{np.nanmean(some):.3f} ± {np.nanstd(some, ddof=1):.3f}" for name, some in values.items() if not np.isnan(some).all()
+        name: f"{np.mean(some):.3f} ± {np.std(some, ddof=1):.3f} ({len(some)} of {len(folds)} folds)"
+        for name, some in known.items()
+        if len(some) > 1
     }

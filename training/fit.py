@@ -6,7 +6,7 @@ import csv
 import importlib
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -79,7 +79,7 @@ class _Run:
         self.task, self.targets, self.tensors, self.device = task, cohort.targets, cohort.tensors, device
         torch.manual_seed(task.recipe.seed)
         self.network = task.network()
-        if pretrained is not None:
+        if pretrained is not None and self.network.image is not None:
             _load_trunk(self.network, pretrained)
         self._standardise()
         self.network.to(device)
@@ -100,7 +100,7 @@ class _Run:
         """Go on after the last whole epoch, if there was one."""
         path = self.task.folder / "last.pt"
         if path.exists():
-            state = torch.load(path, map_location=self.device, weights_only=True)
+            state = torch.load(path, map_location="cpu", weights_only=True)
             self.network.load_state_dict(state["network"])
             self.optimizer.load_state_dict(state["optimizer"])
             self.history = state["history"]
@@ -114,13 +114,18 @@ class _Run:
         if self.task.recipe.recentre:
             indices = self.task.split.validation
             self.network.shift(float(np.median(self.targets[indices] - self._predict(indices))))  # type: ignore[operator]
-            torch.save(self.network.state_dict(), self.task.folder / "best.pt")
+            self._write(self.network.state_dict(), "best.pt")
 
     def save_held_out(self) -> None:
         """What the best epoch says of the rows that neither trained it nor chose it."""
         indices = self.task.split.held_out
-        outputs = self._predict(indices)
-        np.savez(self.task.folder / "held_out.npz", indices=indices, target=self.targets[indices], estimate=outputs)
+        np.savez(
+            self.task.folder / "held_out.npz",
+            indices=indices,
+            target=self.targets[indices],
+            estimate=self._predict(indices),
+            estimate_without_context=self._predict(indices, bare=True),
+        )
 
     def _one_epoch(self) -> None:
         epoch = len(self.history)
@@ -128,6 +133,8 @@ class _Run:
         rng = torch.Generator().manual_seed(1000 * self.task.recipe.seed + epoch)
         self._set_trunk_frozen(epoch < self.task.recipe.frozen_trunk_epochs)
         self.network.train()
+        if epoch < self.task.recipe.frozen_trunk_epochs:
+            self.network.image.trunk.eval()  # type: ignore[union-attr]  # frozen means its batch statistics too
         batches = list(self._batches(self.task.split.train, rng))
         losses = [self._step(batch, epoch + i / len(batches), rng) for i, batch in enumerate(batches)]
         validation = self._validation_loss()
@@ -139,8 +146,8 @@ class _Run:
         for group in self.optimizer.param_groups:
             group["lr"] = group["full_lr"] * learning_rate_share(recipe, progress)
         inputs = self._augmented(self._inputs(batch), rng)
-        target = torch.from_numpy(self.targets[batch]).to(self.device)
-        with torch.autocast(self.device.type, enabled=recipe.mixed_precision):
+        target = torch.from_numpy(self.targets[batch]).float().to(self.device)
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=recipe.mixed_precision):  # float16 would need loss scaling
             loss = self.loss(self.network(**inputs)[0], target)
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
@@ -160,26 +167,30 @@ class _Run:
     def _augmented(self, inputs: dict[str, Tensor], rng: torch.Generator) -> dict[str, Tensor]:
         spec, how = self.task.spec, self.task.recipe.augmentation
         images = {part.name: augment_image(inputs[part.name], part, how, rng) for part in spec.images}
-        return inputs | images | {spec.table.mask: drop_fields(inputs[spec.table.mask], spec.table, how.field_dropout, rng)}
+        return inputs | images | {spec.table.mask: drop_fields(inputs[spec.table.mask], spec.table, how, rng)}
 
     def _validation_loss(self) -> float:
         indices = self.task.split.validation
-        estimate, target = torch.from_numpy(self._predict(indices)), torch.from_numpy(self.targets[indices])
+        estimate, target = torch.from_numpy(self._predict(indices)), torch.from_numpy(self.targets[indices]).float()
         return float(self.loss(estimate, target))
 
-    def _predict(self, indices: Indices) -> Floats:
-        """First output (N, 1) of the network in evaluation mode."""
+    def _predict(self, indices: Indices, *, bare: bool = False) -> Floats:
+        """First output (N, 1) of the network in evaluation mode; `bare` hides every optional field."""
+        table = self.task.spec.table
+        kept = torch.tensor([float(field.required or not bare) for field in table.network_fields], device=self.device)
         self.network.eval()
+        outputs = [np.zeros((0, 1), np.float32)]  # a split that holds out nothing predicts nothing
         with torch.inference_mode():
-            batches = np.array_split(indices, max(1, -(-len(indices) // 64)))
-            outputs = [self.network(**self._inputs(batch))[0].float().cpu().numpy() for batch in batches if len(batch)]
-        return np.concatenate(outputs) if outputs else np.zeros((0, 1), np.float32)
+            for batch in np.split(indices, range(64, len(indices), 64)) if len(indices) else ():
+                inputs = self._inputs(batch)
+                outputs.append(self.network(**(inputs | {table.mask: inputs[table.mask] * kept}))[0].float().cpu().numpy())
+        return np.concatenate(outputs)
 
     def _standardise(self) -> None:
         """Scalers come from the training part of the split alone."""
         table, train = self.task.spec.table, self.task.split.train
         values: Tensors = {name: self.tensors[name][train] for name in (table.name, table.mask)}
-        target = torch.from_numpy(self.targets[train])
+        target = torch.from_numpy(self.targets[train]).float()
         self.network.standardise(torch.from_numpy(values[table.name]), torch.from_numpy(values[table.mask]), target)  # type: ignore[operator]
 
     def _set_trunk_frozen(self, frozen: bool) -> None:  # noqa: FBT001  a state, not a mode
@@ -191,13 +202,16 @@ class _Run:
         losses = [row["validation"] for row in self.history]
         return bool(self.task.recipe.patience and losses and len(losses) - 1 - int(np.argmin(losses)) >= self.task.recipe.patience)
 
+    def _write(self, state: object, name: str) -> None:
+        """Whole or not at all: an interruption must not cost the run."""
+        partial = self.task.folder / f"{name}.partial"
+        torch.save(state, partial)
+        partial.replace(self.task.folder / name)
+
     def _save(self, *, is_best: bool) -> None:
         if is_best:
-            torch.save(self.network.state_dict(), self.task.folder / "best.pt")
-        state = {"network": self.network.state_dict(), "optimizer": self.optimizer.state_dict(), "history": self.history}
-        partial = self.task.folder / "last.pt.partial"
-        torch.save(state, partial)
-        partial.replace(self.task.folder / "last.pt")  # whole or not at all: an interruption must not cost the run
+            self._write(self.network.state_dict(), "best.pt")
+        self._write({"network": self.network.state_dict(), "optimizer": self.optimizer.state_dict(), "history": self.history}, "last.pt")
         with (self.task.folder / "history.csv").open("w", newline="") as file:
             writer = csv.DictWriter(file, fieldnames=list(self.history[0]))
             writer.writeheader()
@@ -210,16 +224,20 @@ def tasks_of(recipe: Recipe, splits: tuple[Split, ...], run: Path, variants: tup
     return tuple(Task(recipe, variant, split, run / variant / split.name) for variant in chosen for split in splits)
 
 
-def shortened(recipe: Recipe, epochs: int | None) -> Recipe:
-    """The recipe with another number of epochs, for a trial."""
-    return recipe if epochs is None else replace(recipe, epochs=epochs)
+def check_record(run: Path, recipe: Recipe, cohort: Cohort) -> None:
+    """Leave the recipe and the cohort's fingerprint beside the networks; a folder that holds others' is not gone on with.
 
-
-def write_record(run: Path, recipe: Recipe, cohort: Cohort) -> None:
-    """Leave the recipe, the versions and the size of the cohort beside the networks."""
+    Raises
+    ------
+    FileExistsError
+        The folder belongs to another recipe or cohort, or the code that reads studies has changed since.
+    """
     run.mkdir(parents=True, exist_ok=True)
-    record = {"recipe": repr(recipe), "torch": torch.__version__, "numpy": np.__version__, "rows": len(cohort.rows)}
-    (run / "run.json").write_text(json.dumps(record, indent=2) + "\n")
+    record = {"recipe": repr(recipe), "cohort": cohort.folder.name, "rows": len(cohort.rows)}
+    path = run / "run.json"
+    if path.exists() and json.loads(path.read_text()) != record:
+        raise FileExistsError(f"{run} holds networks of another recipe, cohort or preprocessing: choose another --run")
+    path.write_text(json.dumps(record, indent=2) + "\n")
 
 
 def _load_trunk(network: nn.Module, path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Mapping
 
 import torch
@@ -46,6 +47,7 @@ LOSSES: Mapping[str, Callable[..., Tensor]] = {
 
 
 def loss_of(name: str, options: Mapping[str, float]) -> Loss:
-    """The loss `name` with its options set."""
+    """The loss `name` with those of the options that it has."""
     chosen = LOSSES[name]
-    return lambda estimate, target: chosen(estimate, target, **options)
+    mine = {option: value for option, value in options.items() if option in inspect.signature(chosen).parameters}
+    return lambda estimate, target: chosen(estimate, target, **mine)

@@ -18,6 +18,7 @@ RESAMPLES = 1000
 LEVEL = 0.95
 FEWEST_POSITIVES = 5  # below this a screening metric says nothing
 CALIBRATION_STEPS = 41
+FEWEST_CALIBRATION_CASES = 9  # with fewer, no finite interval holds 90 % (Lei et al., 2018)
 
 
 @dataclass(frozen=True)
@@ -59,6 +60,8 @@ def bootstrap(scored: Scored, metrics: Mapping[str, Metric], seed: int = 0) -> d
 
 def conformal(target: Floats, estimate: Floats, level: float = 0.9) -> ErrorDistribution:
     """The error distribution of held-out cases and its conformal half-width (Lei et al., JASA 2018)."""
+    if len(target) < FEWEST_CALIBRATION_CASES:
+        raise ValueError(f"{len(target)} held-out cases cannot carry an interval; it takes {FEWEST_CALIBRATION_CASES}")
     errors = np.sort(np.abs(target - estimate))
     rank = min(int(np.ceil((len(errors) + 1) * level)), len(errors))
     quantiles = np.quantile(errors, np.linspace(0, 1, CALIBRATION_STEPS))
@@ -68,9 +71,10 @@ def conformal(target: Floats, estimate: Floats, level: float = 0.9) -> ErrorDist
     )
 
 
-def coverage(scored: Scored, half_width: float) -> Estimate:
-    """Share of cases whose true value lies in the interval."""
-    return bootstrap(scored, {"coverage": lambda target, estimate: float(np.mean(np.abs(target - estimate) <= half_width))})["coverage"]
+def coverage(scored: Scored, half_widths: Floats) -> Estimate:
+    """Share of cases whose true value lies in its interval, each with a half-width of its own (N,)."""
+    held = (np.abs(scored.target - scored.estimate) <= half_widths).astype(np.float64)
+    return bootstrap(Scored(held, held), {"coverage": lambda within, _: float(np.mean(within))})["coverage"]
 
 
 def r2(target: Floats, estimate: Floats) -> float:

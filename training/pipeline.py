@@ -6,6 +6,7 @@ import importlib
 import json
 import multiprocessing
 import os
+import shutil
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +20,7 @@ from training.card import write_card
 from training.data import Cohort, Split, load, splits
 from training.evaluate import Evaluation, evaluate_artifact, evaluate_run, table_lines
 from training.export import export_baseline, export_model
-from training.fit import Task, fit, shortened, tasks_of, write_record
+from training.fit import Task, check_record, fit, tasks_of
 from training.recipes import FRESH_CASES, FRESH_SEED, REFERENCE_CASES, REFERENCE_ROWS, REFERENCE_SEED, Recipe, recipe
 
 
@@ -37,10 +38,10 @@ class Run:
         return tasks_of(self.recipe, self.splits, self.folder, (variant,))
 
 
-def open_run(model: str, recipe_name: str, folder: Path, cohort_folder: Path, epochs: int | None = None) -> Run:
+def open_run(chosen: Recipe, folder: Path, cohort_folder: Path) -> Run:
     """Read the cohort and lay out the run; nothing is trained yet."""
-    chosen = shortened(recipe(model, recipe_name), epochs)
-    cohort = read_cohort(model, cohort_folder, folder / "tensors")
+    cohort = read_cohort(chosen.model, cohort_folder, folder / "tensors")
+    check_record(folder, chosen, cohort)
     return Run(chosen, folder, cohort, splits(cohort.rows, cohort.targets, chosen))
 
 
@@ -54,7 +55,8 @@ def fit_run(run: Run, variants: tuple[str, ...] = (), device: str = "auto", pret
     """Train every network of the run that is not finished yet."""
     chosen = torch.device(("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device)
     tasks = tasks_of(run.recipe, run.splits, run.folder, variants)
-    write_record(run.folder, run.recipe, run.cohort)
+    if run.recipe.frozen_trunk_epochs and pretrained is None:
+        raise FileNotFoundError(f"the recipe {run.recipe.name} starts from a pretrained trunk: name one with --pretrained")
     print(f"{len(tasks)} networks on {chosen}, at most {run.recipe.epochs} epochs of {len(tasks[0].split.train)} studies each")
     if chosen.type == "cpu":
         _fit_side_by_side(tasks, run.cohort, pretrained)
@@ -74,30 +76,35 @@ def _fit_side_by_side(tasks: tuple[Task, ...], cohort: Cohort, pretrained: Path 
 def export_run(run: Run, out: Path, training_data: str = SYNTHETIC) -> None:
     """The first variant as the artifact, certified with the example study; the others as baselines for comparison."""
     model, *baselines = run.recipe.variants
+    shutil.rmtree(out / "baselines", ignore_errors=True)
     export_model(run.tasks(model), run.cohort, example(run.recipe.model), out, training_data)
     for variant in baselines:
-        if (run.tasks(variant)[-1].folder / "best.pt").exists():
+        if (run.tasks(variant)[-1].folder / "held_out.npz").exists():  # finished
             export_baseline(run.tasks(variant)[-1], run.cohort, out / "baselines" / f"{variant}.onnx")
     size = sum(path.stat().st_size for path in out.rglob("*.onnx"))
-    print(f"exported {out}: {size / 1e6:.1f} MB with {len(baselines)} baselines")
+    print(f"exported {out}: {size / 1e6:.1f} MB, baselines included")
 
 
 def evaluate_held_out(run: Run) -> Evaluation:
     """A run judged on the rows that its own splits held out."""
-    tasks = {variant: run.tasks(variant) for variant in run.recipe.variants if (run.tasks(variant)[0].folder / "held_out.npz").exists()}
+    tasks = {variant: run.tasks(variant) for variant in run.recipe.variants if (run.tasks(variant)[-1].folder / "held_out.npz").exists()}
+    if next(iter(run.recipe.variants)) not in tasks:
+        raise FileNotFoundError(f"{run.folder}: the model itself is not trained to its end yet; run fit again")
     protocol = f"{run.recipe.folds}-fold cross-validation" if run.recipe.folds else "held-out split"
     return evaluate_run(tasks, f"Recipe {run.recipe.name}, {protocol}, pooled out-of-fold estimates")
 
 
 def evaluate_fresh(artifact: Path, model: str, cohort_folder: Path, cache: Path) -> Evaluation:
     """An artifact and its baselines judged on a cohort that none of them has seen."""
-    return evaluate_artifact(artifact, read_cohort(model, cohort_folder, cache), f"Cohort {cohort_folder.name}, never seen in training")
+    return evaluate_artifact(artifact, read_cohort(model, cohort_folder, cache), f"Cohort {cohort_folder.name}")
 
 
 def report(evaluation: Evaluation, card: Path | None, command: str) -> None:
     """Print the table; write the card where a folder is given."""
     print("\n".join([evaluation.protocol, *table_lines(evaluation)]))
-    print(f"90 % interval: +- {evaluation.half_width:.3f} {evaluation.part.unit}, coverage {evaluation.coverage}")
+    print(f"90 % interval: +- {evaluation.half_width:.3f} {evaluation.part.unit} (median), coverage {evaluation.coverage}")
+    for row in evaluation.missingness:
+        print(f"without {row.hidden}: R2 {row.r2}, interval +- {row.half_width:.3f}, coverage {row.coverage}")
     for metric, spread in evaluation.fold_spread.items():
         print(f"mean over folds, {metric}: {spread}")
     if card is not None:
@@ -112,7 +119,7 @@ def reference_artifact(model: str, work: Path) -> None:
     for folder, cases, seed in ((cohort, REFERENCE_CASES, REFERENCE_SEED), (fresh, FRESH_CASES, FRESH_SEED)):
         if not (folder / "cohort.csv").exists():
             write(folder, cases, seed, rows=REFERENCE_ROWS)
-    run = open_run(model, "reference", work / model / "reference", cohort)
+    run = open_run(recipe(model, "reference"), work / model / "reference", cohort)
     fit_run(run)
     export_run(run, Path("artifacts") / model)
     evaluation = evaluate_fresh(Path("artifacts") / model, model, fresh, work / model / "fresh")

@@ -1,7 +1,7 @@
 """XAttn-BMD: an anteroposterior hip radiograph and clinical metadata -> femoral-neck BMD.
 
 After Zhang et al., "XAttn-BMD", arXiv:2511.14604 (2025). Units, ranges and encodings that the paper leaves open are
-the defaults of this project; the reference values are derived in docs/decisions/0002-bmd-scale.md.
+the defaults of this project; the reference values are derived in docs/decisions/0002-bmd-scale-and-reference.md.
 """
 
 from models.spec import (
@@ -37,6 +37,7 @@ HIP = ImageInput(
     body_parts=("HIP", "PELVIS"),
     two_sided_body_parts=("PELVIS",),
     views=("AP",),
+    orientation=("L", "F"),
     mirror_side="right",
     min_side_pixels=128,
 )
@@ -109,6 +110,7 @@ BMD = Regression(
     finding_site=Code(value="29627003", scheme_designator="SCT", meaning="Structure of neck of femur"),
     low=0.2,
     high=2.0,
+    context=("height_cm", "weight_kg"),  # how much contrast a mineral makes depends on the thickness of the body around it
     t_score=TScore(
         name="t_score",
         unit="{T-score}",

@@ -58,6 +58,7 @@ class Stream(nn.Module):
         gates = {"scalar": 1, "per_head": options.heads, "per_channel": d, "none": 0}[options.fusion_weight]
         self.query_norm, self.key_norm, self.mix_norm = nn.LayerNorm(d), nn.LayerNorm(d), nn.LayerNorm(d)
         self.attention = MultiHeadAttention(d, options.heads)
+        self.per_head = options.fusion_weight == "per_head"
         self.gate = nn.Parameter(torch.zeros(gates)) if gates else None  # sigmoid(0) = 0.5: an even start
         self.feed_forward = nn.Sequential(nn.Linear(d, 2 * d), nn.GELU(), nn.Dropout(0.1), nn.Linear(2 * d, d))
         self.update = nn.Sequential(nn.Linear(d, d), nn.GELU(), nn.Linear(d, d)) if options.kv_update == "mlp" else None
@@ -65,18 +66,21 @@ class Stream(nn.Module):
 
     def forward(self, tokens: Tensor, other_keys: Tensor, present: Tensor | None) -> tuple[Tensor, Tensor]:
         """Tokens (B, T, D) and the other side's keys (B, K, D) -> tokens (B, T, D), weights (B, N, T, K)."""
-        attended, weights = self.attention(self.query_norm(tokens), self.key_norm(other_keys), present)
-        mixed = self.mix_norm(self._fuse(tokens, attended))
+        share = None if self.gate is None else self.gate.sigmoid()
+        head_share = share if self.per_head else None
+        attended, weights = self.attention(self.query_norm(tokens), self.key_norm(other_keys), present, head_share)
+        mixed = self.mix_norm(self._fuse(tokens, attended, share))
         return mixed + self.feed_forward(mixed), weights
 
     def refresh(self, keys: Tensor, tokens: Tensor) -> Tensor:
         """The key-value updater: keys (B, T, D) follow the stream they were taken from."""
         return self.update_norm(keys + self.update(tokens)) if self.update is not None and self.update_norm is not None else keys
 
-    def _fuse(self, tokens: Tensor, attended: Tensor) -> Tensor:
-        if self.gate is None:
+    def _fuse(self, tokens: Tensor, attended: Tensor, share: Tensor | None) -> Tensor:
+        if share is None:
             return tokens + attended
-        share = self.gate.sigmoid().repeat_interleave(tokens.shape[-1] // self.gate.numel())
+        if self.per_head:  # each head was weighted before its heads were mixed
+            return (1 - share.mean()) * tokens + attended
         return (1 - share) * tokens + share * attended
 
 
@@ -142,15 +146,18 @@ class XAttnBMD(nn.Module):
         self.register_buffer("target_std", torch.ones(1))
 
     def forward(self, image: Tensor, metadata: Tensor, present: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        present = present * self.fields.seen  # a field that training never saw counts as missing
         fields_BFD = self.fields(metadata, present)
-        image_BPD = self.image(image) if self.image is not None else fields_BFD.new_zeros(len(image), _grid_tokens(), 1)
+        image_BPD = self.image(image) if self.image is not None else fields_BFD.new_zeros(fields_BFD.shape[0], _grid_tokens(), 1)
         evenly_BP = _mean_weights(torch.ones_like(image_BPD[..., 0]))
         state = State(image_BPD, fields_BFD, image_BPD, fields_BFD, _mean_weights(present), evenly_BP)
         for layer in self.layers:
             state = layer(state, present)
         z_B1 = self.head(self._pool(state, present))
-        grid = (1, 1) if state.to_image.shape[1] == 1 else GRID
-        return z_B1 * self.target_std + self.target_mean, state.to_fields, state.to_image.unflatten(1, grid)
+        to_image_BP = state.to_image
+        if self.options.image_tokens == "pooled1":  # one token stands for the whole grid
+            to_image_BP = to_image_BP.expand(-1, _grid_tokens()) / _grid_tokens()
+        return z_B1 * self.target_std + self.target_mean, state.to_fields, to_image_BP.unflatten(1, GRID)
 
     def standardise(self, metadata: Tensor, present: Tensor, target: Tensor) -> None:
         """Take mean and standard deviation of fields (N, F) and target (N, 1) from the training fold, into the graph."""

@@ -8,7 +8,7 @@ from models.decode import grayscale
 from models.decode.grayscale import Lut, Range, Rescale, Stored, Values, Window
 from models.decode.image import Header, Limits
 from models.decode.part10 import open_dataset
-from models.decode.patient import body_part_of, laterality_of, patient_digest_of, patient_of
+from models.decode.patient import body_part_of, laterality_of, patient_digest_of, patient_of, shows_both_sides, view_of
 from models.decode.pixels import GREY, PixelModule, StoredValues, check_pixel_data, pixel_module, stored_values_of
 from models.decode.tags import Tag
 from models.decode.transforms import is_inverted, modality_step, voi_step
@@ -36,10 +36,12 @@ def header_of(data: bytes, limits: Limits) -> Header:
         study_instance_uid=dataset.text(Tag.STUDY_INSTANCE_UID),
         modality=dataset.text(Tag.MODALITY),
         body_part=body_part_of(dataset),
-        view_position=dataset.text(Tag.VIEW_POSITION).upper(),
+        view_position=view_of(dataset),
         image_type=dataset.strings(Tag.IMAGE_TYPE),
         presentation_intent=dataset.text(Tag.PRESENTATION_INTENT_TYPE),
+        orientation=dataset.strings(Tag.PATIENT_ORIENTATION),
         laterality=laterality_of(dataset),
+        two_sided=shows_both_sides(dataset),
         patient=patient_of(dataset),
         patient_digest=patient_digest_of(dataset),
     )

@@ -51,7 +51,9 @@ class Header:
     view_position: str = ""
     image_type: tuple[str, ...] = ()
     presentation_intent: str = ""
+    orientation: tuple[str, ...] = ()  # Patient Orientation: where rows and columns run to
     laterality: Side | None = None
+    two_sided: bool = False  # Image Laterality says that both sides are shown
     patient: Patient = Patient()
     patient_digest: str = ""  # tells two patients apart without holding who they are
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections.abc import Mapping
 from datetime import date
 from typing import TYPE_CHECKING
 
@@ -25,6 +26,9 @@ BODY_PARTS = {
     "76752008": "BREAST", "T-04000": "BREAST",
     "69536005": "HEAD", "T-D1100": "HEAD",
 }  # fmt: skip
+# PS3.16 CID 4010 in SNOMED CT and SRT -> View Position (PS3.3 C.8.7.1.1.6).
+VIEWS = {"399348003": "AP", "R-10206": "AP", "272479007": "PA", "R-10214": "PA"}
+OTHER = "OTHER"  # stated, and none of those above: no reason to treat it as not stated
 SNOMED_DESIGNATORS = frozenset({"SCT", "SRT", "SNM3", "99SDM"})  # PS3.16 section 8.1 and its retired names
 
 
@@ -49,16 +53,38 @@ def patient_digest_of(dataset: DataSet) -> str:
 
 def laterality_of(dataset: DataSet) -> Side | None:
     """Image Laterality of this image, else Laterality of its series; None for unpaired, both, or nothing."""
-    letter = dataset.text(Tag.IMAGE_LATERALITY) or dataset.text(Tag.LATERALITY)
+    letter = _laterality(dataset)
     return "left" if letter == "L" else "right" if letter == "R" else None
 
 
+def shows_both_sides(dataset: DataSet) -> bool:
+    """Whether the laterality is B (PS3.3 C.8.11.1.1.2)."""
+    return _laterality(dataset) == "B"
+
+
+def view_of(dataset: DataSet) -> str:
+    """View Position, else what the View Code Sequence says; a view that is coded but not known here is OTHER, not absent."""
+    stated = dataset.text(Tag.VIEW_POSITION).upper()
+    return stated or _coded(dataset, Tag.VIEW_CODE_SEQUENCE, VIEWS)
+
+
 def body_part_of(dataset: DataSet) -> str:
-    """Body Part Examined, else what the Anatomic Region Sequence clearly says; empty otherwise."""
+    """Body Part Examined, else what the Anatomic Region Sequence says; OTHER for a region that is not known here."""
     stated = dataset.text(Tag.BODY_PART_EXAMINED).upper()
-    regions = [] if stated else dataset.items(Tag.ANATOMIC_REGION_SEQUENCE)
-    coded = [region.text(Tag.CODE_VALUE) for region in regions if region.text(Tag.CODING_SCHEME_DESIGNATOR) in SNOMED_DESIGNATORS]
-    return stated or (BODY_PARTS.get(coded[0], "") if len(coded) == 1 else "")
+    return stated or _coded(dataset, Tag.ANATOMIC_REGION_SEQUENCE, BODY_PARTS)
+
+
+def _laterality(dataset: DataSet) -> str:
+    return dataset.text(Tag.IMAGE_LATERALITY) or dataset.text(Tag.LATERALITY)
+
+
+def _coded(dataset: DataSet, sequence: Tag, known: Mapping[str, str]) -> str:
+    """What the one item of a code sequence means; OTHER for any other content, empty where there is none."""
+    items = dataset.items(sequence)
+    if not items:
+        return ""
+    value, scheme = items[0].text(Tag.CODE_VALUE), items[0].text(Tag.CODING_SCHEME_DESIGNATOR)
+    return known.get(value, OTHER) if len(items) == 1 and scheme in SNOMED_DESIGNATORS else OTHER
 
 
 def _stated_age(text: str) -> float | None:

@@ -10,6 +10,7 @@ class MultiHeadAttention(nn.Module):
     """Scaled dot-product attention (Vaswani et al., 2017) that returns its weights.
 
     Shapes: query (B, Q, D), keys and values (B, K, D), `present` (B, K) with 1 for keys that may be attended to.
+    `head_share` (N,) weighs the heads before they are mixed.
     Returns (B, Q, D) and the weights (B, N, Q, K), which sum to 1 over the present keys.
     """
 
@@ -24,14 +25,18 @@ class MultiHeadAttention(nn.Module):
         self.value = nn.Linear(width, width)
         self.out = nn.Linear(width, width)
 
-    def forward(self, queries: Tensor, keys: Tensor, present: Tensor | None = None) -> tuple[Tensor, Tensor]:
+    def forward(
+        self, queries: Tensor, keys: Tensor, present: Tensor | None = None, head_share: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
         q_BNQE, k_BNKE, v_BNKE = self._heads(self.query(queries)), self._heads(self.key(keys)), self._heads(self.value(keys))
         logits_BNQK = q_BNQE @ k_BNKE.transpose(-1, -2) / q_BNQE.shape[-1] ** 0.5
         if present is not None:
             logits_BNQK = logits_BNQK + (1.0 - present[:, None, None, :]) * torch.finfo(logits_BNQK.dtype).min
         weights_BNQK = logits_BNQK.softmax(-1)
-        mixed_BQD = (weights_BNQK @ v_BNKE).transpose(1, 2).flatten(2)
-        return self.out(mixed_BQD), weights_BNQK
+        mixed_BNQE = weights_BNQK @ v_BNKE
+        if head_share is not None:
+            mixed_BNQE = mixed_BNQE * head_share.view(-1, 1, 1)
+        return self.out(mixed_BNQE.transpose(1, 2).flatten(2)), weights_BNQK
 
     def _heads(self, x_BTD: Tensor) -> Tensor:
         return x_BTD.unflatten(-1, (self.heads, -1)).transpose(1, 2)

@@ -20,6 +20,7 @@ class FieldTokens(nn.Module):
     log1p: Tensor
     mean: Tensor
     std: Tensor
+    seen: Tensor
 
     def __init__(self, fields: Sequence[Field], width: int) -> None:
         super().__init__()
@@ -37,9 +38,14 @@ class FieldTokens(nn.Module):
         self.register_buffer("log1p", torch.tensor([float(field.log1p) for field in fields]))
         self.register_buffer("mean", torch.zeros(len(fields)))
         self.register_buffer("std", torch.ones(len(fields)))
+        self.register_buffer("seen", torch.ones(len(fields)))
 
     def standardise(self, metadata: Tensor, present: Tensor) -> None:
-        """Take mean and standard deviation of each number over its present values (N, F), log1p included."""
+        """Take mean and standard deviation of each number over its present values (N, F), log1p included.
+
+        A field that is present nowhere has taught nothing: from then on it counts as missing.
+        """
+        self.seen.copy_((present > 0).any(0))
         compressed = self.compressed(metadata)
         for i in self.numbers:
             known = compressed[present[:, i] > 0, i]

@@ -14,12 +14,14 @@ from service.predictor import LOADING_S
 router = APIRouter(tags=["health"])
 
 
+@router.head("/health/live", include_in_schema=False)
 @router.get("/health/live")
 async def live() -> LiveOut:
     """The process answers; no model is asked."""
     return LiveOut()
 
 
+@router.head("/health/ready", include_in_schema=False)
 @router.get("/health/ready", responses=problems.documented([NotReadyError, DrainingError]))
 async def ready(serving: Service) -> ReadyOut:
     """Every model is loaded, reproduced its golden case, and is warm."""

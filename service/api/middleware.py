@@ -11,9 +11,9 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from service.api import problems
 from service.api.schemas import uuid7
-from service.telemetry import METHODS, Metrics, fault, log
+from service.telemetry import METHODS, Metrics, current_request, fault, log
 
-REQUEST_ID = re.compile(r"[!-~]{1,128}")  # printable ASCII without space; anything else is replaced
+REQUEST_ID = re.compile(r"[ -~]{1,128}")  # printable ASCII; anything else is replaced
 
 
 class Observer:
@@ -53,6 +53,7 @@ class _Exchange:
         given = Headers(scope=scope).get("x-request-id", "")
         self.request_id = given if REQUEST_ID.fullmatch(given) else uuid7()
         self.status = 0
+        current_request.set(self.request_id)
         self._scope, self._receive, self._send = scope, receive, send
         self._started = time.perf_counter()
         self._bytes = {"request_bytes": 0, "response_bytes": 0}

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncIterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
-from python_multipart.exceptions import FormParserError
-from python_multipart.multipart import MultipartParser, parse_options_header
+from python_multipart.multipart import parse_options_header
 
 from service.errors import MalformedRequestError, TooLargeRequestError
 
 MAX_BOUNDARY = 70  # RFC 2046 5.1.1
+MAX_PREAMBLE_BYTES = 8192
+MAX_PADDING_BYTES = 128
 MAX_HEADERS = 16
-MAX_HEADER_BYTES = 8192
+MAX_HEADER_BYTES = 16384  # of one part, together
+CRLF = b"\r\n"
+HEADER = re.compile(rb"([!#$%&'*+.^_`|~0-9A-Za-z-]+):[ \t]*(.*?)[ \t]*", re.DOTALL)  # RFC 9110 5.1: a name is a token
 
 
 @dataclass
@@ -24,64 +28,53 @@ class BodyPart:
     data: bytes
 
 
-@dataclass
-class _Open:
-    """The part that is being received."""
+class _Stream:
+    """The bytes that have arrived and are not yet told apart."""
 
-    headers: dict[bytes, bytes] = field(default_factory=dict)
-    pieces: list[bytes] = field(default_factory=list)
+    def __init__(self, chunks: AsyncIterator[bytes]) -> None:
+        self._chunks = chunks
+        self._buffer = bytearray(CRLF)  # so that the first delimiter, too, follows the end of a line
 
+    async def until(self, mark: bytes, limit: int | None = None) -> bytes:
+        """What stands before `mark`; both are taken."""
+        seen = 0
+        while (end := self._buffer.find(mark, max(0, seen - len(mark) + 1))) < 0:
+            seen = len(self._buffer)
+            _check_length(seen - len(mark), limit)
+            await self._receive()
+        _check_length(end, limit)
+        return self._take(end, len(mark))
 
-class _Collector:
-    """Receives the parser's callbacks."""
+    async def peek(self) -> bytes:
+        """The two bytes that follow, which stay where they are."""
+        while len(self._buffer) < len(CRLF):
+            await self._receive()
+        return bytes(self._buffer[: len(CRLF)])
 
-    def __init__(self, boundary: bytes, max_parts: int) -> None:
-        self.parts: list[BodyPart] = []
-        self.complete = False
-        self._max_parts = max_parts
-        self._part = _Open()
-        self._field = b""
-        self._value = b""
-        self.parser = MultipartParser(
-            boundary,
-            {
-                "on_part_begin": self._begin, "on_header_field": self._on_field, "on_header_value": self._on_value,
-                "on_header_end": self._header, "on_part_data": self._data, "on_part_end": self._end, "on_end": self._finish,
-            },
-            max_header_count=MAX_HEADERS,
-            max_header_size=MAX_HEADER_BYTES,
-        )
+    def put_back(self, data: bytes) -> None:
+        """Let `data` be what comes next."""
+        self._buffer[:0] = data
 
-    def _begin(self) -> None:
-        if len(self.parts) == self._max_parts:
-            raise TooLargeRequestError(f"more than {self._max_parts} parts", hint="Send fewer files, or raise CHIASM_MAX_INSTANCES.")
-        self._part = _Open()
+    async def rest(self) -> None:
+        """Drop the epilogue."""
+        async for _ in self._chunks:
+            pass
 
-    def _on_field(self, data: bytes, start: int, end: int) -> None:
-        self._field += data[start:end]
+    def _take(self, end: int, skipped: int) -> bytes:
+        with memoryview(self._buffer) as view:
+            taken = bytes(view[:end])
+        del self._buffer[: end + skipped]
+        return taken
 
-    def _on_value(self, data: bytes, start: int, end: int) -> None:
-        self._value += data[start:end]
-
-    def _header(self) -> None:
-        self._part.headers[self._field.lower()] = self._value
-        self._field = self._value = b""
-
-    def _data(self, data: bytes, start: int, end: int) -> None:
-        self._part.pieces.append(data[start:end])
-
-    def _end(self) -> None:
-        _, options = parse_options_header(self._part.headers.get(b"content-disposition"))
-        kind, _ = parse_options_header(self._part.headers.get(b"content-type"))
-        name = options.get(b"name", b"").decode("utf-8", "replace")
-        self.parts.append(BodyPart(name, kind.decode("latin-1").lower(), b"".join(self._part.pieces)))
-
-    def _finish(self) -> None:
-        self.complete = True
+    async def _receive(self) -> None:
+        try:
+            self._buffer += await anext(self._chunks)
+        except StopAsyncIteration:
+            raise MalformedRequestError("the multipart body ends before its final boundary") from None
 
 
 async def parts(chunks: AsyncIterator[bytes], boundary: bytes, max_parts: int) -> list[BodyPart]:
-    """The parts of a multipart body.
+    """The parts of a multipart body; preamble, transport padding and epilogue are ignored (RFC 2046 5.1.1).
 
     Raises
     ------
@@ -92,12 +85,41 @@ async def parts(chunks: AsyncIterator[bytes], boundary: bytes, max_parts: int) -
     """
     if not 1 <= len(boundary) <= MAX_BOUNDARY:
         raise MalformedRequestError("the Content-Type carries no boundary of 1 to 70 characters")
-    collector = _Collector(boundary, max_parts)
-    try:
-        async for chunk in chunks:
-            collector.parser.write(chunk)
-    except FormParserError:
-        raise MalformedRequestError("the multipart body is not well formed") from None
-    if not collector.complete:
-        raise MalformedRequestError("the multipart body ends before its final boundary")
-    return collector.parts
+    stream, delimiter, found = _Stream(chunks), CRLF + b"--" + boundary, list[BodyPart]()
+    await stream.until(delimiter, MAX_PREAMBLE_BYTES)
+    while await _another(stream):
+        if len(found) == max_parts:
+            raise TooLargeRequestError(f"more than {max_parts} parts", hint="Send fewer files, or raise CHIASM_MAX_INSTANCES.")
+        headers = _headers(await stream.until(CRLF + CRLF, MAX_HEADER_BYTES))
+        found.append(_part(headers, await stream.until(delimiter)))
+    await stream.rest()
+    return found
+
+
+async def _another(stream: _Stream) -> bool:
+    """Whether the delimiter that was just taken opens a part, or ends the last one."""
+    if await stream.peek() == b"--":
+        return False
+    if (await stream.until(CRLF, MAX_PADDING_BYTES)).strip(b" \t"):
+        raise MalformedRequestError("a multipart boundary is followed by something else than the end of its line")
+    stream.put_back(CRLF)  # a part without headers begins with the empty line
+    return True
+
+
+def _headers(block: bytes) -> dict[bytes, bytes]:
+    """Lower-case name -> value, of lines that each begin with their CRLF."""
+    matches = [HEADER.fullmatch(line) for line in block.split(CRLF)[1:]]
+    if len(matches) > MAX_HEADERS or not all(matches):
+        raise MalformedRequestError("a part of the multipart body has too many headers, or one that is not well formed")
+    return {match[1].lower(): match[2] for match in matches if match}
+
+
+def _part(headers: dict[bytes, bytes], data: bytes) -> BodyPart:
+    _, options = parse_options_header(headers.get(b"content-disposition"))
+    kind, _ = parse_options_header(headers.get(b"content-type"))
+    return BodyPart(options.get(b"name", b"").decode("utf-8", "replace"), kind.decode("latin-1").lower(), data)
+
+
+def _check_length(length: int, limit: int | None) -> None:
+    if limit is not None and length > limit:
+        raise MalformedRequestError("the multipart body has a preamble, headers or a boundary line that are too long")

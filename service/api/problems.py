@@ -17,6 +17,8 @@ from models import errors as study
 from service import errors as service
 
 MEDIA_TYPE = "application/problem+json"
+NO_STORE = {"Cache-Control": "no-store"}  # what is said of a study stays out of every cache
+MAX_ERRORS = 20
 STATUS: dict[type[Exception], int] = {
     study.StudyError: 422,
     study.UnsupportedFormatError: 415,
@@ -75,11 +77,14 @@ def title_of(status: int) -> str:
 
 def response(status: int, code: str, detail: str, hint: str, request_id: str, errors: Iterable[dict[str, str]] = ()) -> Response:
     """A problem as a response."""
+    told = list(errors)
+    if len(told) > MAX_ERRORS:
+        told[MAX_ERRORS - 1 :] = [{"pointer": "", "detail": f"and {len(told) - MAX_ERRORS + 1} more"}]
     body = {
         "type": f"urn:chiasm:problem:{code}", "title": title_of(status), "status": status, "detail": detail,
-        "code": code, "hint": hint, "errors": list(errors), "request_id": request_id,
+        "code": code, "hint": hint, "errors": told, "request_id": request_id,
     }
-    return Response(msgspec.json.encode(body), status, media_type=MEDIA_TYPE)
+    return Response(msgspec.json.encode(body), status, NO_STORE, MEDIA_TYPE)
 
 
 def documented(kinds: Iterable[type[study.StudyError | service.ServiceError]]) -> dict[int | str, dict[str, Any]]:

@@ -9,11 +9,14 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from service.api import problems
 from service.api.schemas import uuid7
+from service.api.transport import StagedTransport
 from service.errors import MalformedRequestError, RequestError, SlowRequestError
+from service.telemetry import log
 
 MAX_HEADER_BYTES = 32 << 10
 HEADER_TIMEOUT_S = 10.0
 LINGER_S = 10.0  # a refused body is read and dropped this long, so that the caller gets to read the refusal
+LINGER_BYTES = 1 << 30  # and no further than this
 
 
 class BoundedProtocol(HttpToolsProtocol):
@@ -21,6 +24,8 @@ class BoundedProtocol(HttpToolsProtocol):
 
     header_timeout_s = HEADER_TIMEOUT_S
     linger_s = LINGER_S
+    linger_bytes = LINGER_BYTES
+    _staged: StagedTransport
 
     def __init__(self, *arguments: Any, **keywords: Any) -> None:  # noqa: ANN401  uvicorn's own, passed on
         super().__init__(*arguments, **keywords)
@@ -31,16 +36,21 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn declares it
         """Expect headers from the first moment."""
-        super().connection_made(transport)
+        self._staged = StagedTransport(transport, self.linger_s, self.linger_bytes)
+        super().connection_made(self._staged)  # type: ignore[arg-type]  # it passes on what it does not change
         self._start_timer(self.header_timeout_s, self._headers_late)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Leave no timer behind."""
         self._stop_timer()
+        self._staged.stop()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
         """Bound what comes before the end of the headers, in bytes and in time."""
+        if self._staged.lingering:
+            self._staged.drop(len(data))
+            return
         if self._timer is None and not self._in_body and not self._answering:
             self._start_timer(self.header_timeout_s, self._headers_late)
         unfinished = self._in_headers
@@ -62,12 +72,12 @@ class BoundedProtocol(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         """The body follows: its limits are the application's."""
         self._stop_timer()
-        self._in_headers, self._in_body = False, True
+        self._in_headers, self._in_body, self._staged.unfinished = False, True, True
         super().on_headers_complete()
 
     def on_message_complete(self) -> None:
         """The next bytes are headers again."""
-        self._in_body = False
+        self._in_body = self._staged.unfinished = False
         if self.cycle.response_complete:
             self._stop_timer()
         super().on_message_complete()
@@ -75,17 +85,29 @@ class BoundedProtocol(HttpToolsProtocol):
     def on_response_complete(self) -> None:
         """Do not read a refused body for ever."""
         super().on_response_complete()
-        if self._in_body:
-            self._start_timer(self.linger_s, self.transport.close)
+        if self._in_body and not self._answering:
+            self._start_timer(self.linger_s, self._staged.stop)
 
     def send_400_response(self, msg: str) -> None:  # noqa: ARG002  uvicorn's words, ours stand in the problem
         """Refuse in the shape of every other problem."""
         status, code, detail = self._refusal
-        answer = problems.response(status, code, detail, RequestError.default_hint, uuid7())
+        request_id = self._abandon() or uuid7()
+        answer = problems.response(status, code, detail, RequestError.default_hint, request_id)
+        answer.headers["X-Request-Id"] = request_id
         lines = [f"HTTP/1.1 {status} {problems.title_of(status)}", "connection: close"]
         lines += [f"{name.decode()}: {value.decode()}" for name, value in answer.raw_headers]
         self.transport.write("\r\n".join([*lines, "", ""]).encode() + bytes(answer.body))
-        self.transport.close()
+        self._staged.linger()
+        log.info("request", extra={"request_id": request_id, "route": "other", "method": "other", "status": status, "code": code})
+
+    def _abandon(self) -> str | None:
+        """Tell the request that is being answered, if there is one, that nobody waits any more; its id."""
+        if not self._answering:
+            return None
+        self.cycle.disconnected = True
+        self.cycle.message_event.set()
+        request_id: str | None = self.cycle.scope.get("state", {}).get("request_id")
+        return request_id
 
     @property
     def _answering(self) -> bool:

@@ -72,7 +72,8 @@ async def _pack(request: Request, predictor: Predictor, kind: str, prediction: P
     else:
         body = PredictionOut.of(predictor.identity, prediction).to_json()
     timing = ", ".join(f"{stage};dur={milliseconds:.3f}" for stage, milliseconds in request.state.timing_ms.items())
-    return Response(body, media_type=kind if kind == PNG else JSON, headers={"Server-Timing": timing, "Vary": "Accept"})
+    headers = {"Server-Timing": timing, "Vary": "Accept", **problems.NO_STORE}
+    return Response(body, media_type=kind if kind == PNG else JSON, headers=headers)
 
 
 def _check_query(request: Request, predictor: Predictor) -> None:

@@ -214,9 +214,11 @@ class ReadyOut(BaseModel):
 
 
 def describe(identity: Identity, state: str) -> dict[str, Any]:
-    """A spec as JSON, with what is known of the artifact that is served."""
+    """A spec as JSON, sorted into what goes in and what comes out, with what is known of the artifact that is served."""
     described = identity.spec.model_dump(mode="json", exclude_none=True)
-    return {**described, **_identity(identity).model_dump(), "state": state}
+    inputs = {"images": described.pop("images"), "metadata": described.pop("table")}
+    outputs = {name: described.pop(name) for name in ("regressions", "metadata_attention", "image_attention") if name in described}
+    return {**_identity(identity).model_dump(), **described, "inputs": inputs, "outputs": outputs, "state": state}
 
 
 def uuid7() -> str:

@@ -7,7 +7,14 @@ from models.prediction import FieldValue, Geometry, Reading, UsedImage
 from models.spec import ErrorDistribution, Measured
 
 ERRORS = ErrorDistribution(level=0.9, half_width=0.1, cases=99, absolute_errors=tuple(np.linspace(0, 0.2, 21).tolist()))
-MEASURED = Measured(training_data="synthetic phantoms", recipe="reference", seed=0, errors={"femoral_neck_bmd": ERRORS})
+WIDER = ErrorDistribution(level=0.9, half_width=0.2, cases=99, absolute_errors=tuple(np.linspace(0, 0.4, 21).tolist()))
+MEASURED = Measured(
+    training_data="synthetic phantoms",
+    recipe="reference",
+    seed=0,
+    errors={"femoral_neck_bmd": ERRORS},
+    errors_without_context={"femoral_neck_bmd": WIDER},
+)
 MEASURED_SPEC = SPEC.with_measured(MEASURED)
 
 

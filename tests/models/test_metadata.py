@@ -7,7 +7,7 @@ import pytest
 from models.bmd import METADATA, SPEC
 from models.decode.image import Header, Patient
 from models.errors import InvalidMetadataError, MetadataConflictError
-from models.metadata import resolve, schema, training_range, validate
+from models.metadata import refuse_another_patient, resolve, schema, training_range, validate
 from models.prediction import FieldValue
 from models.spec import Measured, Range
 
@@ -71,6 +71,19 @@ def test_a_difference_within_the_tolerance_is_no_contradiction(request_fields, s
     assert values[list(request_fields)[-1]].source == "request"
 
 
+def test_a_header_that_is_a_tenth_away_is_no_contradiction_but_said():
+    _, quality = resolve(METADATA, {"sex": "female", "weight_kg": 90.0}, header(weight_kg=60.0))
+    assert [check.passed for check in quality if check.check == "header_weight_kg"] == [False]
+    _, quality = resolve(METADATA, {"sex": "female", "weight_kg": 62.0}, header(weight_kg=60.0))
+    assert "header_weight_kg" not in {check.check for check in quality}
+
+
+def test_an_instance_that_is_not_read_tells_another_patient_too_but_not_another_side():
+    refuse_another_patient(METADATA, {"sex": "female", "laterality": "left"}, header("right", sex="female"))
+    with pytest.raises(MetadataConflictError):
+        refuse_another_patient(METADATA, {"sex": "female"}, header(sex="male"))
+
+
 def test_a_required_field_that_is_nowhere_is_refused():
     with pytest.raises(InvalidMetadataError) as refusal:
         resolve(METADATA, {"age_at_xray_years": 70.0}, header())
@@ -123,6 +136,7 @@ def test_the_schema_states_units_and_ranges():
     weight = schema(SPEC)["properties"]["weight_kg"]
     assert (weight["minimum"], weight["maximum"]) == (30, 250)
     assert "[kg]" in weight["description"]
+    assert "default" not in weight
 
 
 def test_values_outside_the_range_of_training_are_named():

@@ -48,10 +48,21 @@ def test_the_category_is_absent_when_the_age_is_unknown():
 
 
 def test_the_interval_is_the_conformal_one():
-    bmd = postprocess(MEASURED_SPEC, outputs(0.812), reading(sex="female")).measurements[0]
+    bmd = postprocess(MEASURED_SPEC, outputs(0.812), reading(sex="female", height_cm=160.0, weight_kg=64.0)).measurements[0]
     assert bmd.value == 0.812
     assert bmd.interval is not None
     assert (bmd.interval.level, bmd.interval.low, bmd.interval.high) == (0.9, pytest.approx(0.712), pytest.approx(0.912))
+
+
+@pytest.mark.parametrize("known", [{}, {"weight_kg": 64.0}, {"height_cm": 160.0}])
+def test_the_interval_is_the_wider_one_where_the_body_is_not_known_and_the_answer_says_so(known):
+    answer = postprocess(MEASURED_SPEC, outputs(0.812), reading(sex="female", **known))
+    interval = answer.measurements[0].interval
+    assert interval is not None
+    assert interval.high - interval.low == pytest.approx(0.4)
+    check = {check.check: check for check in answer.quality}["interval_context"]
+    assert not check.passed
+    assert 0.5 < answer.findings[0].probability < 0.8
 
 
 @pytest.mark.parametrize("finding", BMD.findings)

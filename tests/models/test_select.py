@@ -46,6 +46,9 @@ def test_what_a_header_leaves_open_is_said():
     (but(body_part="Müller"), "body part is not HIP or PELVIS"),
     (but(view_position="LATERAL"), "view is not AP"),
     (but(view_position="LL"), "view is not AP"),
+    (but(view_position="OTHER"), "view is not AP"),
+    (but(orientation=("R", "F")), "the image is turned or mirrored: its patient orientation is not the usual one"),
+    (but(orientation=("P", "F")), "the image is turned or mirrored: its patient orientation is not the usual one"),
     (but(image_type=("ORIGINAL", "PRIMARY", "LOCALIZER")), "image type is LOCALIZER"),
     (but(photometric_interpretation="RGB"), "the image is in colour"),
     (but(rows=127), "the shorter side has fewer than 128 pixels"),
@@ -54,7 +57,7 @@ def test_what_a_header_leaves_open_is_said():
 def test_an_instance_that_does_not_fit_is_rejected_in_plain_words(header, reason):
     with pytest.raises(UnsuitableImageError) as refusal:
         select(HIP, [header], None)
-    assert [(detail.pointer, detail.detail) for detail in refusal.value.details] == [("/images/0", reason)]
+    assert [(detail.pointer, detail.detail) for detail in refusal.value.details] == [("/images/image/0", reason)]
     chosen = select(HIP, [header, GOOD], None)
     assert (chosen.index, [(other.index, other.reason) for other in chosen.rejected]) == (1, [(0, reason)])
 
@@ -88,6 +91,32 @@ def test_a_pelvis_without_a_side_asks_for_one():
     assert "laterality" in refusal.value.hint
 
 
+def test_a_film_that_says_it_shows_both_sides_asks_for_one_too():
+    with pytest.raises(UnsuitableImageError, match="two sides"):
+        select(HIP, [but(two_sided=True, laterality=None)], None)
+    assert select(HIP, [but(two_sided=True, laterality=None)], "left").index == 0
+
+
+def test_films_of_both_hips_are_not_chosen_between():
+    with pytest.raises(UnsuitableImageError, match="both sides") as refusal:
+        select(HIP, [GOOD, but(laterality="right", rows=4000)], None)
+    assert "laterality" in refusal.value.hint
+    assert select(HIP, [GOOD, but(laterality="right", rows=4000)], "left").index == 0
+
+
+@pytest.mark.parametrize(
+    "patients", [(Patient(sex="male"), Patient(sex="female")), (Patient(age_years=70.0), Patient(age_years=72.0))], ids=["sex", "age"]
+)
+def test_headers_that_contradict_each_other_are_how_swapped_patients_look(patients):
+    first, second = (but(patient=patient) for patient in patients)
+    with pytest.raises(MetadataConflictError):
+        select(HIP, [first, second], None)
+
+
+def test_the_usual_orientation_fits():
+    assert select(HIP, [but(orientation=("L", "F"))], None).index == 0
+
+
 def test_a_pelvis_that_fails_otherwise_does_not_ask_for_a_side():
     with pytest.raises(UnsuitableImageError) as refusal:
         select(HIP, [but(body_part="PELVIS", laterality=None, modality="CT")], None)
@@ -97,7 +126,7 @@ def test_a_pelvis_that_fails_otherwise_does_not_ask_for_a_side():
 def test_every_instance_gets_its_reason_when_none_fits():
     with pytest.raises(UnsuitableImageError) as refusal:
         select(HIP, [but(modality="CT"), but(body_part="SKULL"), but(rows=4)], "left")
-    assert [detail.pointer for detail in refusal.value.details] == ["/images/0", "/images/1", "/images/2"]
+    assert [detail.pointer for detail in refusal.value.details] == ["/images/image/0", "/images/image/1", "/images/image/2"]
 
 
 RANKED = [

@@ -109,6 +109,36 @@ def test_a_child_is_refused_by_the_age_in_the_header():
         read(changed(PatientAge="004Y"))
 
 
+def test_a_file_that_cannot_be_read_among_others_is_accounted_for():
+    reading = read(b"not an image", EXAMPLE[:2000], EXAMPLE)
+    assert reading.images[0].sha256 == read(EXAMPLE).images[0].sha256
+    assert len(reading.unused_images) == 2
+
+
+def test_of_files_that_cannot_be_read_each_gets_its_reason():
+    with pytest.raises(StudyError) as refusal:
+        read(b"not an image", EXAMPLE[:2000])
+    assert [detail.pointer for detail in refusal.value.details] == ["/images/image/0", "/images/image/1"]
+
+
+def test_another_patient_in_an_image_that_is_not_read_is_noticed():
+    with pytest.raises(MetadataConflictError):
+        read(changed(PatientSex="M", BodyPartExamined="CHEST"), EXAMPLE_PNG, **EXAMPLE_METADATA)
+
+
+def test_a_film_of_both_hips_is_cropped_to_the_stated_side():
+    both = changed(ImageLaterality="B")
+    with pytest.raises(UnsuitableImageError):
+        read(both)
+    assert read(both, laterality="left").images[0].geometry.left > 0
+
+
+@pytest.mark.parametrize("orientation", [["R", "F"], ["L", "H"], ["P", "F"]])
+def test_a_turned_or_mirrored_film_is_refused(orientation):
+    with pytest.raises(UnsuitableImageError):
+        read(changed(PatientOrientation=orientation))
+
+
 def test_a_study_without_files_is_refused():
     with pytest.raises(MissingImageError):
         read(sex="female")

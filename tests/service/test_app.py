@@ -45,7 +45,7 @@ async def test_the_models_describe_themselves(client):
     assert alone["spec_digest"] == SPECS["bmd"].digest()
     assert (alone["training_data"], alone["execution_provider"], alone["state"]) == ("synthetic phantoms", "CPUExecutionProvider", "ready")
     assert alone["digest"].startswith("sha256:")
-    assert alone["images"][0]["modalities"] == ["CR", "DX"]
+    assert alone["inputs"]["images"][0]["modalities"] == ["CR", "DX"]
 
 
 @session
@@ -57,6 +57,25 @@ async def test_the_metadata_schema_is_that_of_the_library(client):
 async def test_a_proved_service_is_live_and_ready(client):
     assert (await client.get("/health/live")).json() == {"status": "live"}
     assert (await client.get("/health/ready")).json() == {"status": "ready", "models": {"bmd": "ready"}}
+
+
+@session
+async def test_a_load_balancer_may_ask_for_the_head_alone(client):
+    for path in ("/health/live", "/health/ready"):
+        assert (await client.head(path)).status_code == 200
+
+
+@session
+async def test_what_a_decoder_fails_on_can_be_found_by_the_request(app, client, caplog):
+    predictor = app.state.serving.predictors["bmd"]
+    decoders = predictor._decode
+    whole, decoders._limits = decoders._limits, None  # what no decoder expects
+    headers = {"Content-Type": "application/dicom", "X-Request-Id": "find me"}
+    answer = await client.post("/predict/bmd", content=hip_dicom(), headers=headers)
+    decoders._limits = whole
+    assert answer.json()["code"] == "decoder_crashed"
+    record = next(record for record in caplog.records if record.message == "unexpected error in a decoder")
+    assert record.request_id == "find me"
 
 
 @session

@@ -116,6 +116,44 @@ def test_chunks_over_the_limit_are_refused_and_the_refusal_can_be_read(server):
     refused(server.raw(HEAD + b"Transfer-Encoding: chunked\r\n\r\n", *[chunk] * 40, b"0\r\n\r\n"), 413, "request_too_large")
 
 
+def post(server: Server, body: object, **headers: str) -> tuple[int, dict[str, str], str]:
+    """As a plain client does it: send all, then read; urllib says Connection: close."""
+    request = urllib.request.Request(f"http://127.0.0.1:{server.port}/predict/bmd", body, headers)
+    with pytest.raises(urllib.error.HTTPError) as error:
+        urllib.request.urlopen(request, timeout=20)
+    with error.value as answer:
+        return answer.code, dict(answer.headers), json.loads(answer.read())["code"]
+
+
+@pytest.mark.parametrize("chunked", [False, True])
+def test_who_closes_after_140_mb_gets_to_read_the_refusal(server, chunked):
+    piece = bytes(1 << 20)
+    length = {} if chunked else {"Content-Length": str(140 << 20)}
+    status, headers, code = post(server, (piece for _ in range(140)), **{"Content-Type": "application/dicom"}, **length)
+    assert (status, headers["Content-Type"], code) == (413, "application/problem+json", "request_too_large")
+    assert headers["Connection"] == "close"
+
+
+@pytest.mark.parametrize(("header", "status"), [({"Accept": "text/csv"}, 406), ({"Content-Type": "text/plain"}, 415)])
+def test_who_closes_after_a_megabyte_gets_to_read_other_refusals_too(server, header, status):
+    assert post(server, bytes(1 << 20), **{"Content-Type": "application/dicom"} | header)[0] == status
+
+
+def test_a_head_has_no_body(server):
+    answer = server.raw(b"HEAD /health/live HTTP/1.1\r\nHost: chiasm\r\nConnection: close\r\n\r\n")
+    assert answer.startswith(b"HTTP/1.1 200")
+    assert answer.endswith(b"\r\n\r\n")
+
+
+def test_what_is_not_http_has_its_line_in_the_log(server):
+    answer = server.raw(b"GET\r\n\r\n")
+    head, _, body = answer.partition(b"\r\n\r\n")
+    request_id = json.loads(body)["request_id"]
+    assert b"x-request-id: " + request_id.encode() in head.lower().split(b"\r\n")
+    (line,) = [line for line in map(json.loads, server.log.read_text().splitlines()) if line.get("request_id") == request_id]
+    assert (line["event"], line["status"], line["code"]) == ("request", 400, "malformed_request")
+
+
 def test_a_body_in_tiny_chunks_costs_little(server):
     started = time.monotonic()
     answer = server.raw(HEAD + b"Transfer-Encoding: chunked\r\n\r\n" + b"1\r\nx\r\n" * 200_000 + b"0\r\n\r\n")
@@ -249,7 +287,8 @@ def test_the_command_line_takes_metadata_as_text_and_as_a_file(artifacts, tmp_pa
     ("arguments", "code", "said"),
     [
         (["predict", "/nowhere/x.dcm"], 2, "No such file"), (["predict", __file__], 3, "neither"),
-        (["predict", __file__, "--model", "lung"], 1, "CHIASM_MODELS"),
+        (["predict", __file__, "--model", "nope"], 2, "bmd"),
+        (["predict", "other=/nowhere"], 2, "other=/nowhere: No such file"), (["predict", "image=/nowhere"], 2, "chiasm: /nowhere: No"),
         (["predict", __file__, "--metadata", "{"], 3, "strict JSON"), ([], 2, "usage"), (["serve", "--port", "99999"], 2, "CHIASM_PORT"),
     ],
 )
@@ -258,3 +297,4 @@ def test_the_command_line_fails_with_a_code_and_a_line(artifacts, arguments, cod
     assert (done.returncode, done.stdout) == (code, "")
     assert said in done.stderr
     assert "Traceback" not in done.stderr
+    assert done.stderr.count("\n") == 1 or said == "usage"

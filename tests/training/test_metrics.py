@@ -50,5 +50,6 @@ def test_the_conformal_half_width_is_the_error_of_its_rank():
 
 def test_the_conformal_interval_covers_fresh_cases_at_its_level():
     fresh = RNG.normal(0.9, 0.14, 2000)
-    found = coverage(Scored(fresh, fresh + RNG.normal(0, 0.07, 2000)), conformal(TARGET, ESTIMATE).half_width)
+    half_widths = np.full(2000, conformal(TARGET, ESTIMATE).half_width)
+    found = coverage(Scored(fresh, fresh + RNG.normal(0, 0.07, 2000)), half_widths)
     assert 0.86 < found.value < 0.94

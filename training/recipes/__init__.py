@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 Options = Mapping[str, object]
 
@@ -24,7 +24,8 @@ class Augmentation:
     brightness: float = 0.15  # of the intensity range
     contrast: float = 0.15
     mirror: float = 0.0  # share of images mirrored: how an image looks whose side nobody stated
-    field_dropout: float = 0.15  # share of optional metadata fields hidden
+    field_dropout: float = 0.15  # share of optional metadata fields hidden, each by itself
+    all_fields_dropout: float = 0.10  # share of rows that lose every optional field
 
 
 @dataclass(frozen=True)
@@ -53,6 +54,12 @@ class Recipe:
     seed: int = 0
     mixed_precision: bool = False
     augmentation: Augmentation = field(default_factory=Augmentation)
+
+
+def adjusted(recipe: Recipe, *, epochs: int | None = None, loss: str | None = None, network: Options | None = None) -> Recipe:
+    """The recipe with other epochs, another loss, or other network options: one ablation each."""
+    chosen = replace(recipe, network={**recipe.network, **(network or {})})
+    return replace(chosen, epochs=epochs or chosen.epochs, loss=loss or chosen.loss)
 
 
 def recipe(model: str, name: str) -> Recipe:

@@ -43,6 +43,7 @@ PAPER = Recipe(
     frozen_trunk_epochs=5,
     patience=15,
     folds=10,
+    recentre=False,  # some 21 validation rows cannot tell a median error from noise
 )
 
 RECIPES = {recipe.name: recipe for recipe in (REFERENCE, PAPER)}

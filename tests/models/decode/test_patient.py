@@ -80,6 +80,26 @@ def test_the_side_of_the_image_wins_over_the_side_of_its_series(attributes, side
     assert header(**attributes).laterality == side
 
 
+@pytest.mark.parametrize(("letter", "both"), [("B", True), ("L", False), ("U", False), ("", False)])
+def test_a_film_of_both_sides_says_so(letter, both):
+    assert header(ImageLaterality=letter).two_sided == both
+
+
+@pytest.mark.parametrize(("attributes", "view"), [
+    ({"ViewPosition": "AP"}, "AP"),
+    ({"ViewCodeSequence": Sequence([region("399348003")])}, "AP"),
+    ({"ViewCodeSequence": Sequence([region("R-10206", "SRT")])}, "AP"),
+    ({"ViewCodeSequence": Sequence([region("399067008")])}, "OTHER"),
+    ({}, ""),
+])  # fmt: skip
+def test_the_view_is_stated_or_coded_and_another_one_is_not_an_absent_one(attributes, view):
+    assert header(**{"ViewPosition": "", **attributes}).view_position == view
+
+
+def test_the_orientation_is_read_as_it_stands():
+    assert header(PatientOrientation=["R", "F"]).orientation == ("R", "F")
+
+
 @pytest.mark.parametrize(("attributes", "part"), [
     ({"BodyPartExamined": "HIP"}, "HIP"),
     ({"BodyPartExamined": "KNEE", "AnatomicRegionSequence": Sequence([region("24136001")])}, "KNEE"),
@@ -90,9 +110,10 @@ def test_the_side_of_the_image_wins_over_the_side_of_its_series(attributes, side
     ({"AnatomicRegionSequence": Sequence([region("51185008")])}, "CHEST"),
     ({"AnatomicRegionSequence": Sequence([region("76752008")])}, "BREAST"),
     ({"AnatomicRegionSequence": Sequence([region("69536005")])}, "HEAD"),
-    ({"AnatomicRegionSequence": Sequence([region("24136001", "99HOSPITAL")])}, ""),
-    ({"AnatomicRegionSequence": Sequence([region("24136001"), region("51185008")])}, ""),
-    ({"AnatomicRegionSequence": Sequence([region("72696002")])}, ""),
+    ({"AnatomicRegionSequence": Sequence([region("24136001", "99HOSPITAL")])}, "OTHER"),
+    ({"AnatomicRegionSequence": Sequence([region("24136001"), region("51185008")])}, "OTHER"),
+    ({"AnatomicRegionSequence": Sequence([region("72696002")])}, "OTHER"),
+    ({}, ""),
 ])  # fmt: skip
 @pytest.mark.parametrize("implicit", [False, True])
 def test_the_body_part_is_stated_or_clearly_coded(attributes, part, implicit):

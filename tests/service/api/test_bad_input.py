@@ -27,6 +27,7 @@ async def refused(client: httpx.AsyncClient, status: int, code: str, **request) 
     problem = answer.json()
     assert (answer.status_code, problem["code"]) == (status, code), answer.text
     assert answer.headers["content-type"] == "application/problem+json"
+    assert answer.headers["cache-control"] == "no-store"
     assert problem.keys() == {"type", "title", "status", "detail", "code", "hint", "errors", "request_id"}
     assert problem["hint"]
     assert problem["status"] == status
@@ -129,6 +130,12 @@ async def test_unknown_mistyped_and_out_of_range_fields(client, changed):
     assert [error["pointer"] for error in problem["errors"]] == [f"/metadata/{name}" for name in changed]
 
 
+async def test_a_hundred_wrong_fields_are_told_in_20_entries(client):
+    problem = await refused(client, 422, "invalid_metadata", **fields(**{f"field_{number}": 1 for number in range(100)}))
+    assert len(problem["errors"]) == 20
+    assert problem["errors"][-1] == {"pointer": "", "detail": "and 81 more"}
+
+
 async def test_sex_that_contradicts_the_header(client):
     problem = await refused(
         client, 422, "metadata_conflict", files={"image": hip_dicom()}, data={"metadata": json.dumps(METADATA | {"sex": "male"})}
@@ -208,7 +215,9 @@ async def test_metadata_twice(client):
     [
         b"", b"{", b"[]", b"{}", b'{"images": 1}', b'{"images": {"image": [{"data": "!!"}]}}', b'{"images": {"image": [{"data": "aGk"}]}}',
         b'{"images": {}, "extra": 1}', b'{"images": {}, "metadata": [1]}', b"[" * 100_000, b"\xff",
-        b'{"images": {}, "metadata": {"a": 1, "a": 2}}',
+        b'{"images": {}, "metadata": {"a": 1, "a": 2}}', b'{"images": {"image": []}, "images": {"image": []}}',
+        b'{"images": {"image": [], "im\\u0061ge": []}}', b'{"images": {"image": []}, "metadata": {}, "metadata": {}}',
+        b'{"images": {"image": [{"data": "aGk=", "data": "aGk="}]}}', b'{"images": {"image": [1]}}', b'{"images": {"image": {"data": ""}}}',
     ],
 )
 async def test_json_that_is_not_a_study(client, body):

@@ -12,6 +12,7 @@ from service.api.protocol import BoundedProtocol
 class Quick(BoundedProtocol):
     header_timeout_s = 0.3
     linger_s = 0.3
+    linger_bytes = 2_000_000
 
 
 async def answer(scope, receive, send) -> None:
@@ -44,11 +45,11 @@ async def connected(port: int):
     writer.close()
 
 
-async def send_for_ever(writer: asyncio.StreamWriter) -> None:
+async def send_for_ever(writer: asyncio.StreamWriter, piece: bytes = b"x" * 1000, pause_s: float = 0.02) -> None:
     while True:
-        writer.write(b"x" * 1000)
+        writer.write(piece)
         await writer.drain()
-        await asyncio.sleep(0.02)
+        await asyncio.sleep(pause_s)
 
 
 @pytest.mark.parametrize("start", [b"", b"GET / HT", b"GET / HTTP/1.1\r\nHost: x\r\n", b"\r\n"])
@@ -107,6 +108,38 @@ async def test_a_refused_body_is_not_read_for_ever(port):
         assert (await reader.readuntil(b"ok")).startswith(b"HTTP/1.1 413")
         with pytest.raises(ConnectionError):
             await send_for_ever(writer)
+
+
+async def test_who_asks_to_close_reads_the_answer_and_its_end_before_the_connection_goes(port):
+    async with connected(port) as (reader, writer):
+        writer.write(b"POST /refuse HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: 4000000000\r\n\r\n")
+        assert (await reader.read()).endswith(b"ok")
+        for _ in range(5):
+            writer.write(b"x" * 1000)
+            await writer.drain()
+            await asyncio.sleep(0.02)
+        with pytest.raises(ConnectionError):  # but not for ever
+            await send_for_ever(writer)
+
+
+async def test_a_refused_body_is_not_read_beyond_a_size(port):
+    async with connected(port) as (reader, writer):
+        writer.write(b"POST /refuse HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: 4000000000\r\n\r\n")
+        assert (await reader.read()).endswith(b"ok")
+        started = asyncio.get_running_loop().time()
+        with pytest.raises(ConnectionError):
+            await send_for_ever(writer, b"x" * 100_000, pause_s=0)
+        assert asyncio.get_running_loop().time() - started < 0.25
+
+
+async def test_a_refusal_in_the_middle_of_a_body_ends_its_request(port):
+    async with connected(port) as (reader, writer):
+        writer.write(b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n")
+        await asyncio.sleep(0.05)
+        writer.write(b"nonsense\r\n")
+        received = await reader.read()
+    assert received.startswith(b"HTTP/1.1 400")
+    assert received.count(b"HTTP/1.1 ") == 1
 
 
 async def test_a_refused_body_that_does_end_leaves_the_connection_usable(port):

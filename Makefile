@@ -1,0 +1,55 @@
+.DEFAULT_GOAL := help
+.PHONY: help serve test lint artifacts lock clean
+.DELETE_ON_ERROR:
+
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+PORT ?= 8000
+PYTEST_ARGS ?=
+
+SERVE := .venv/serve
+TEST := .venv/test
+YAML_RULES := '{extends: default, rules: {line-length: {max: 140}, document-start: disable}}'
+PIP_INSTALL := -m pip install --quiet --disable-pip-version-check
+
+help:  ## list the targets
+	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | awk -F '\t' '{printf "  make %-10s %s\n", $$1, $$2}'
+
+serve: $(SERVE)/.stamp  ## run the service on 127.0.0.1 and $PORT (8000), in an environment without torch
+	PORT=$(PORT) exec $(SERVE)/bin/python -m service serve
+
+test: lint $(SERVE)/.stamp  ## lint, types, import contracts and every test, with coverage
+	$(TEST)/bin/python -m pytest --cov --cov-report=term $(PYTEST_ARGS)
+
+lint: $(TEST)/.stamp  ## ruff, mypy strict, import contracts, and the container and monitoring files
+	$(TEST)/bin/ruff check .
+	$(TEST)/bin/mypy
+	PYTHONPATH=. $(TEST)/bin/lint-imports
+	$(TEST)/bin/yamllint --strict -d $(YAML_RULES) docker-compose.yml deploy
+	@if command -v hadolint >/dev/null; then hadolint Dockerfile; else echo "hadolint is not installed: Dockerfile held by tests/contract only"; fi
+	@if command -v promtool >/dev/null; then \
+	  promtool check config deploy/prometheus/prometheus.yml && promtool test rules deploy/prometheus/alerts_test.yml; \
+	else echo "promtool is not installed: alert rules not checked"; fi
+
+artifacts: $(TEST)/.stamp  ## synthesise, fit, evaluate and export the reference artifacts
+	$(TEST)/bin/python -m training artifacts bmd
+
+lock: $(TEST)/.stamp  ## write the hash-locked requirements anew from pyproject.toml
+	requirements/lock $(TEST)/bin/uv
+
+clean:  ## remove the environments and caches
+	rm -rf $(SERVE) $(TEST) build .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .coverage .coverage.*
+	find . -name __pycache__ -type d -not -path './.venv/*' -prune -exec rm -rf {} +
+
+# An environment is made anew when the content of its lock changes, so that nothing but the lock is ever in it.
+$(SERVE)/.stamp: requirements/serve-cpu.txt
+	@cat $^ | cmp -s - $@ || { echo "Installing $(SERVE) from $^"; \
+	  $(PYTHON) -m venv --clear $(SERVE) && \
+	  $(SERVE)/bin/python $(PIP_INSTALL) --require-hashes --only-binary :all: -r requirements/serve-cpu.txt; }
+	@cat $^ > $@
+
+$(TEST)/.stamp: requirements/test.txt requirements/torch.txt
+	@cat $^ | cmp -s - $@ || { echo "Installing $(TEST) from $^"; \
+	  $(PYTHON) -m venv --clear $(TEST) && \
+	  $(TEST)/bin/python $(PIP_INSTALL) --require-hashes --only-binary :all: -r requirements/test.txt && \
+	  $(TEST)/bin/python $(PIP_INSTALL) -r requirements/torch.txt; }
+	@cat $^ > $@

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import numpy as np
 from numpy.typing import NDArray
@@ -103,8 +103,14 @@ def _errors(spec: ModelSpec, part: Regression, reading: Reading) -> tuple[ErrorD
     absent = [name for name in part.context if reading.metadata[name].source == "missing"]
     if absent:
         detail = f"without {' and '.join(absent)} the image is read less exactly: the interval is the wider one measured without metadata"
-        return spec.measured.errors_without_context[part.name], Quality("interval_context", passed=False, detail=detail)
-    return spec.measured.errors[part.name], Quality("interval_context", passed=True, detail="what the interval needs is known")
+        return _distribution_of(spec.measured.errors_without_context, part), Quality("interval_context", passed=False, detail=detail)
+    return _distribution_of(spec.measured.errors, part), Quality("interval_context", passed=True, detail="what the interval needs is known")
+
+
+def _distribution_of(errors: Mapping[str, ErrorDistribution], part: Regression) -> ErrorDistribution:
+    if part.name not in errors:
+        raise InvalidOutputError(f"{part.name}: the artifact carries no error distribution")
+    return errors[part.name]
 
 
 def _measurement(part: Regression, value: float, errors: ErrorDistribution, reading: Reading) -> Measurement:

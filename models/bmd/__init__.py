@@ -110,7 +110,7 @@ BMD = Regression(
     finding_site=Code(value="29627003", scheme_designator="SCT", meaning="Structure of neck of femur"),
     low=0.2,
     high=2.0,
-    context=("height_cm", "weight_kg"),  # how much contrast a mineral makes depends on the thickness of the body around it
+    context=("weight_kg",),  # how much contrast a mineral makes depends on the thickness of the body around it
     t_score=TScore(
         name="t_score",
         unit="{T-score}",

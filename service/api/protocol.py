@@ -48,8 +48,9 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         """Bound what comes before the end of the headers, in bytes and in time."""
-        if self._staged.lingering:
+        if self._staged.lingering or (self._in_body and not self._answering):
             self._staged.drop(len(data))
+        if self._staged.lingering:
             return
         if self._timer is None and not self._in_body and not self._answering:
             self._start_timer(self.header_timeout_s, self._headers_late)

@@ -23,9 +23,8 @@ def measured(spec: ModelSpec, training_data: str = SYNTHETIC) -> Measured:
     """What a training run might have measured."""
     errors = ErrorDistribution(level=0.9, half_width=0.1, cases=100, absolute_errors=tuple(np.linspace(0, 0.2, 21).tolist()))
     ranges = {"age_at_xray_years": Range(low=40, high=90)}
-    return Measured(
-        training_data=training_data, recipe="test", seed=0, errors={part.name: errors for part in spec.regressions}, field_ranges=ranges
-    )
+    each = {part.name: errors for part in spec.regressions}
+    return Measured(training_data=training_data, recipe="test", seed=0, errors=each, errors_without_context=each, field_ranges=ranges)
 
 
 def build_artifact(folder: Path, spec: ModelSpec, study: Study, *, training_data: str = SYNTHETIC, offset: float = 0.0) -> ModelSpec:

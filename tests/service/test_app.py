@@ -13,6 +13,7 @@ import pytest
 from models import SPECS
 from models.golden import Golden
 from models.metadata import schema
+from models.spec import ModelSpec
 from models.study import Part, Study
 from service.app import create_app
 from service.errors import ArtifactError, NotClinicalError, SpecMismatchError
@@ -67,12 +68,11 @@ async def test_a_load_balancer_may_ask_for_the_head_alone(client):
 
 @session
 async def test_what_a_decoder_fails_on_can_be_found_by_the_request(app, client, caplog):
-    predictor = app.state.serving.predictors["bmd"]
-    decoders = predictor._decode
-    whole, decoders._limits = decoders._limits, None  # what no decoder expects
-    headers = {"Content-Type": "application/dicom", "X-Request-Id": "find me"}
-    answer = await client.post("/predict/bmd", content=hip_dicom(), headers=headers)
-    decoders._limits = whole
+    @app.get("/failing-decoder")
+    async def fail() -> None:
+        await app.state.serving.predictors["bmd"]._decode(ModelSpec.model_construct(), Study((), {}))  # what no decoder expects
+
+    answer = await client.get("/failing-decoder", headers={"X-Request-Id": "find me"})
     assert answer.json()["code"] == "decoder_crashed"
     record = next(record for record in caplog.records if record.message == "unexpected error in a decoder")
     assert record.request_id == "find me"

@@ -149,7 +149,7 @@ async def test_a_rendering_that_does_not_exist_is_406(client, accept):
 
 
 async def test_the_request_id_is_returned_or_replaced(client):
-    kept_or_not = {"abc-123": True, "x" * 128: True, "x" * 129: False, "with space": True, "tab\there": False, "caf\u00e9": False, "": False}
+    kept_or_not = {"abc-123": True, "x" * 128: True, "x" * 129: False, "with space": True, "a\tb": False, "caf\u00e9": False, "": False}
     for given, kept in kept_or_not.items():
         answer = await client.get("/health/live", headers={"X-Request-Id": given.encode("latin-1")})
         assert (answer.headers["x-request-id"] == given) is kept

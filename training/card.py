@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
+
 from models.postprocess import SYNTHETIC
-from training.evaluate import Evaluation, table_lines
+from training.evaluate import Evaluation, beats, table_lines
 from training.plots import write_plots
 
 NOT_EXPORTED = "a run that is not exported"
@@ -62,10 +64,33 @@ def _results(evaluation: Evaluation, command: str) -> list[str]:
         "",
         f"90 % interval: ± {evaluation.half_width:.3f} {evaluation.part.unit} (median), holds {evaluation.coverage} of the cases.",
         "",
+        *_comparison(evaluation),
+        _shrinkage(evaluation),
+        "",
         *_missingness(evaluation),
         *(["Mean ± SD over folds:", "", *spread, ""] if spread else []),
         f"Reproduce: `{command}`",
     ]
+
+
+def _comparison(evaluation: Evaluation) -> list[str]:
+    """Which baselines the model is better than, and which it is not: said in words, because a table is easily misread."""
+    baselines = list(evaluation.table)[1:]
+    beaten = [name for name in baselines if beats(evaluation, "R2", name)]
+    others = [name for name in baselines if name not in beaten]
+    better = [f"By R2 the model is better than {' and '.join(beaten)}: the intervals do not overlap."] if beaten else []
+    unproven = [f"It is not shown to be better than {' or '.join(others)} here."] if others else []
+    return [" ".join([*better, *unproven]), ""] if baselines else []
+
+
+def _shrinkage(evaluation: Evaluation) -> str:
+    """How far estimates fall back to the mean: the reader of a low recall should know why."""
+    scored = next(iter(evaluation.scored.values()))
+    slope = float(np.cov(scored.target, scored.estimate)[0, 1] / np.var(scored.target, ddof=1))
+    return (
+        f"For each {evaluation.part.unit} of truth the estimate moves by {slope:.2f}: low values are read too high, high ones too low, "
+        "so fewer cases cross a far threshold by their estimate than truly lie beyond it."
+    )
 
 
 def _missingness(evaluation: Evaluation) -> list[str]:

@@ -103,6 +103,7 @@ def write_graph(
     )
     assert program is not None  # noqa: S101  torch types the older exporter's None into the result
     program.save(path, external_data=False)
+    strip(path)
     try:
         batches = ({name: tensor[:count] for name, tensor in inputs.items()} for count in (1, len(cases)))  # the batch axis must be free
         drift = max(_drift(expected_from or network, spec, path, batch) for batch in batches)
@@ -123,6 +124,16 @@ def _drift(network: nn.Module, spec: ModelSpec, path: Path, inputs: dict[str, to
     with torch.inference_mode():
         expected = dict(zip(output_names(spec), (output.numpy() for output in network(**inputs)), strict=True))
     return Golden(Study((), {}), expected).drift(run_onnx(path, {name: tensor.numpy() for name, tensor in inputs.items()}))
+
+
+def strip(path: Path) -> None:
+    """Take out what the exporter notes of each node: stack traces, with the paths of the machine that it ran on."""
+    model = onnx.load(path)
+    graph = model.graph
+    for part in (graph, *graph.node, *graph.initializer, *graph.value_info, *graph.input, *graph.output):
+        del part.metadata_props[:]
+        part.doc_string = ""
+    onnx.save(model, path)
 
 
 def output_names(spec: ModelSpec) -> list[str]:

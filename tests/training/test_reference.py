@@ -72,6 +72,10 @@ def test_changing_only_the_image_changes_the_estimate(tmp_path):
     assert abs(change.item()) > 0.01
 
 
+def test_it_tells_nothing_of_the_machine_that_made_it():
+    assert not [path for path in ARTIFACT.rglob("*.onnx") if b".py" in path.read_bytes()]
+
+
 def test_it_stays_small():
     assert sum(path.stat().st_size for path in ARTIFACT.rglob("*.onnx")) < 8_000_000
 

@@ -18,7 +18,7 @@ torch = pytest.importorskip("torch", reason="torch is not installed")
 @pytest.mark.filterwarnings("ignore")  # the exporter's own deprecations
 def test_from_nothing_to_a_card(tmp_path, capsys):
     cohort, run, artifact = (str(tmp_path / name) for name in ("cohort", "run", "artifact"))
-    assert main(["synth", "bmd", "--out", cohort, "--cases", "48", "--seed", "6", "--rows", str(ROWS)]) == 0
+    assert main(["synth", "bmd", "--out", cohort, "--cases", "72", "--seed", "6", "--rows", str(ROWS)]) == 0
     assert main(["fit", "bmd", "--cohort", cohort, "--run", run, "--epochs", "1", "--variant", "xattn", "--variant", "metadata-only"]) == 0
     assert main(["export", "bmd", "--cohort", cohort, "--run", run, "--epochs", "1", "--out", artifact]) == 0
     assert main(["evaluate", "bmd", "--cohort", cohort, "--artifact", artifact, "--card", artifact]) == 0

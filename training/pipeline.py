@@ -76,8 +76,8 @@ def _fit_side_by_side(tasks: tuple[Task, ...], cohort: Cohort, pretrained: Path 
 def export_run(run: Run, out: Path, training_data: str = SYNTHETIC) -> None:
     """The first variant as the artifact, certified with the example study; the others as baselines for comparison."""
     model, *baselines = run.recipe.variants
-    shutil.rmtree(out / "baselines", ignore_errors=True)
     export_model(run.tasks(model), run.cohort, example(run.recipe.model), out, training_data)
+    shutil.rmtree(out / "baselines", ignore_errors=True)  # only now: a model that was refused leaves everything as it was
     for variant in baselines:
         if (run.tasks(variant)[-1].folder / "held_out.npz").exists():  # finished
             export_baseline(run.tasks(variant)[-1], run.cohort, out / "baselines" / f"{variant}.onnx")

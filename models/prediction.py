@@ -44,6 +44,7 @@ class UsedImage:
     rows: int
     columns: int
     decoder: str
+    resolution_level: int  # each level halves both sides; 0 is the whole picture
     chosen_because: str
     geometry: Geometry
 

@@ -13,7 +13,7 @@ from models.decode.image import Header, Side
 from models.errors import Detail, MissingImageError, StudyError
 from models.metadata import Fields, refuse_another_patient, resolve, training_range, validate
 from models.prediction import DECODE, PREPROCESS, Quality, Reading, Tensors, UnusedImage, UsedImage
-from models.preprocess import image_tensor, table_tensors
+from models.preprocess import image_tensor, sufficient_level, table_tensors, view_geometry
 from models.select import Rejection, Selection, select
 from models.spec import ImageInput, ModelSpec
 
@@ -114,7 +114,8 @@ def _read_image(
     part, header = candidates.image, candidates.header
     data = candidates.parts[candidates.selection.index].data
     with _timed(timing_ms, DECODE):
-        image = decode(data, header, limits, apply_voi=part.intensity.apply_voi)
+        level = sufficient_level(part, view_geometry(part, header, side))
+        image = decode(data, header, limits, apply_voi=part.intensity.apply_voi, level=level)
     with _timed(timing_ms, PREPROCESS):
         tensors[part.name], geometry = image_tensor(part, image, side)
     return UsedImage(
@@ -126,6 +127,7 @@ def _read_image(
         rows=header.rows,
         columns=header.columns,
         decoder=image.decoder,
+        resolution_level=image.grid.level,
         chosen_because=candidates.selection.reason,
         geometry=geometry,
     )

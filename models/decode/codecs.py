@@ -16,6 +16,7 @@ from openjpeg.utils import decode_pixel_data as decode_jpeg2000_frame
 from PIL.JpegImagePlugin import JpegImageFile
 from rle.utils import decode_pixel_data as decode_rle_frame
 
+from models.decode import reduction
 from models.decode.codestream import Codestream, probe_jpeg, probe_jpeg2000, probe_rle
 from models.decode.dataset import EXPLICIT_BIG, EXPLICIT_LITTLE, IMPLICIT_LITTLE, Encoding
 from models.errors import UnreadableImageError
@@ -57,6 +58,7 @@ class Compression:
 
     probe: Callable[[bytes], Codestream]
     codecs: tuple[Codec, ...]
+    scaled: reduction.Scaled | None = None  # what decodes a lower resolution
     processes: frozenset[int] = frozenset({0})  # JPEG: the start of frame markers that the syntax allows
 
     def codec(self, precision: int) -> Codec:
@@ -129,10 +131,10 @@ PILLOW = Codec("pillow", _decode_jpeg, deepest=8)
 GDCM = Codec("python-gdcm", _decode_gdcm)
 
 RLE = Compression(probe_rle, (Codec("pylibjpeg-rle", _decode_rle),))
-JPEG_BASELINE = Compression(probe_jpeg, (PILLOW,), frozenset({BASELINE}))
-JPEG_EXTENDED = Compression(probe_jpeg, (PILLOW, GDCM), frozenset({BASELINE, EXTENDED}))
-JPEG_LOSSLESS = Compression(probe_jpeg, (GDCM,), frozenset({LOSSLESS}))
-JPEG_LS = Compression(probe_jpeg, (Codec("pyjpegls", _decode_jpeg_ls),), frozenset({LS}))
+JPEG_BASELINE = Compression(probe_jpeg, (PILLOW,), reduction.JPEG, frozenset({BASELINE}))
+JPEG_EXTENDED = Compression(probe_jpeg, (PILLOW, GDCM), reduction.JPEG, frozenset({BASELINE, EXTENDED}))
+JPEG_LOSSLESS = Compression(probe_jpeg, (GDCM,), processes=frozenset({LOSSLESS}))
+JPEG_LS = Compression(probe_jpeg, (Codec("pyjpegls", _decode_jpeg_ls),), processes=frozenset({LS}))
 JPEG_2000 = Compression(probe_jpeg2000, (Codec("pylibjpeg-openjpeg", _decode_jpeg2000),))
 
 SYNTAXES = {

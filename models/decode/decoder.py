@@ -43,23 +43,26 @@ def read_header(data: bytes, limits: Limits) -> Header:
         return dicom.header_of(data, limits) if kind == "dicom" else raster.header_of(data, kind, limits)
 
 
-def decode(data: bytes, header: Header, limits: Limits, *, apply_voi: bool) -> Image:
+def decode(data: bytes, header: Header, limits: Limits, *, apply_voi: bool, level: int = 0) -> Image:
     """Decode a file to an Image: float32 (H, W) in [0, 1], bright = dense.
 
     DICOM goes through the greyscale pipeline (PS3.4 N.2). With `apply_voi`, and where the header has a VOI transformation, its
     output range is [0, 1]; otherwise [0, 1] is the range that Bits Stored and the Modality LUT give modality values. The
     range of a PNG or JPEG is that of its 8 or 16 bits.
 
+    `level` asks for a lower resolution, 1 / 2^level of each side: decoded so where the format can, else averaged. The image's grid
+    says where its samples lie.
+
     Raises UnreadableImageError for broken pixels, UnsuitableImageError for colour, transparency and several frames, and
     NotEvaluableError where the VOI transformation leaves nothing of the image.
     """
     with _nothing_else_escapes("The pixel data cannot be decoded."):
         if header.format == "dicom":
-            pixels, decoder = dicom.pixels_of(data, limits, apply_voi=apply_voi)
-        else:
-            raster.header_of(data, header.format, limits)
-            pixels, decoder = raster.pixels_of(data, header.format), f"pillow {version('pillow')}"
-        return Image(pixels, header, decoder)
+            pixels, decoder, grid = dicom.pixels_of(data, limits, apply_voi=apply_voi, level=level)
+            return Image(pixels, header, decoder, grid)
+        raster.header_of(data, header.format, limits)
+        pixels, grid = raster.pixels_of(data, header.format, level)
+        return Image(pixels, header, f"pillow {version('pillow')}", grid)
 
 
 def stored_values(data: bytes, header: Header, limits: Limits) -> NDArray[np.integer]:

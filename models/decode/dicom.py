@@ -9,7 +9,8 @@ from models.decode.grayscale import Lut, Range, Rescale, Stored, Values, Window
 from models.decode.image import Header, Limits
 from models.decode.part10 import open_dataset
 from models.decode.patient import body_part_of, laterality_of, patient_digest_of, patient_of, shows_both_sides, view_of
-from models.decode.pixels import GREY, PixelModule, StoredValues, check_pixel_data, pixel_module, stored_values_of
+from models.decode.pixels import GREY, Decoded, PixelModule, StoredValues, check_pixel_data, pixel_module, stored_values_of
+from models.decode.reduction import Grid, averaged
 from models.decode.tags import Tag
 from models.decode.transforms import is_inverted, modality_step, voi_step
 from models.errors import NotEvaluableError, UnreadableImageError, UnsuitableImageError
@@ -49,20 +50,21 @@ def header_of(data: bytes, limits: Limits) -> Header:
 
 def stored_values_of_file(data: bytes, limits: Limits) -> StoredValues:
     """Decode the stored values of a greyscale DICOM image: (rows, columns)."""
-    return _decode_stored(data, limits)[1]
+    return _decode_stored(data, limits, 0)[2].values
 
 
-def pixels_of(data: bytes, limits: Limits, *, apply_voi: bool) -> tuple[Values, str]:
-    """Decode a greyscale DICOM image to (rows, columns) float32 in [0, 1], and name what decoded it."""
-    dataset, stored, module, decoder = _decode_stored(data, limits)
+def pixels_of(data: bytes, limits: Limits, *, apply_voi: bool, level: int = 0) -> tuple[Values, str, Grid]:
+    """Decode a greyscale DICOM image to (rows, columns) float32 in [0, 1], name what decoded it, and say where the samples lie."""
+    dataset, module, decoded = _decode_stored(data, limits, level)
     modality = modality_step(dataset, signed=module.signed)
+    stored, grid = averaged(decoded.values, decoded.grid, level)
     values, span = _apply_modality(stored, modality, module)
     voi = voi_step(dataset, span) if apply_voi else None
     pixels = grayscale.stretch(values, span) if voi is None else _apply_voi(values, voi)
-    return (grayscale.invert(pixels) if is_inverted(dataset) else pixels), decoder
+    return (grayscale.invert(pixels) if is_inverted(dataset) else pixels), decoded.decoder, grid
 
 
-def _decode_stored(data: bytes, limits: Limits) -> tuple[DataSet, StoredValues, PixelModule, str]:
+def _decode_stored(data: bytes, limits: Limits, level: int) -> tuple[DataSet, PixelModule, Decoded]:
     uid, dataset = open_dataset(data, limits)
     module = pixel_module(dataset, limits)
     if module.photometric not in GREY:
@@ -70,11 +72,10 @@ def _decode_stored(data: bytes, limits: Limits) -> tuple[DataSet, StoredValues, 
     if module.frames != 1:
         raise UnsuitableImageError("The image has more than one frame.")
     check_pixel_data(dataset, uid, module)
-    stored, decoder = stored_values_of(dataset, uid, module)
-    return dataset, stored, module, decoder
+    return dataset, module, stored_values_of(dataset, uid, module, level)
 
 
-def _apply_modality(stored: Stored, step: Rescale | Lut, module: PixelModule) -> tuple[Values, Range]:
+def _apply_modality(stored: Stored | Values, step: Rescale | Lut, module: PixelModule) -> tuple[Values, Range]:
     """Modality values, and the range that they can have by Bits Stored and the step."""
     if isinstance(step, Lut):
         return grayscale.look_up(stored, step), step.output_range

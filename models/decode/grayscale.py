@@ -48,7 +48,7 @@ class Window:
     function: Function = "LINEAR"
 
 
-def rescale(stored: Stored, step: Rescale) -> Values:
+def rescale(stored: Stored | Values, step: Rescale) -> Values:
     """PS3.3 C.11.1.1.2: output = slope * stored + intercept."""
     values = stored.astype(np.float32)
     values *= np.float32(step.slope)

@@ -8,6 +8,8 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from models.decode.reduction import FULL, Grid
+
 Format = Literal["dicom", "png", "jpeg"]
 Side = Literal["left", "right"]
 
@@ -60,8 +62,9 @@ class Header:
 
 @dataclass(frozen=True)
 class Image:
-    """Decoded pixels: float32 (H, W) in [0, 1], bright = dense; `decoder` names what decoded them."""
+    """Decoded pixels: float32 (H, W) in [0, 1], bright = dense; `decoder` names what decoded them, `grid` says where they lie."""
 
     pixels: NDArray[np.float32]
     header: Header
     decoder: str
+    grid: Grid = FULL

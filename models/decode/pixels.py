@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,6 +12,7 @@ from numpy.typing import NDArray
 from models.decode.codecs import RLE, SYNTAXES, Compression, Samples
 from models.decode.codestream import Codestream
 from models.decode.encapsulation import first_frame
+from models.decode.reduction import FULL, Grid
 from models.decode.tags import Tag
 from models.errors import TooLargeError, UnreadableImageError
 
@@ -85,19 +87,43 @@ def check_pixel_data(dataset: DataSet, uid: str, module: PixelModule) -> None:
         _probe(element, compression, module)
 
 
-def stored_values_of(dataset: DataSet, uid: str, module: PixelModule) -> tuple[StoredValues, str]:
-    """Decode the one frame of a greyscale image whose pixel data was checked, and name what decoded it.
+class Decoded(NamedTuple):
+    """Stored values (rows, columns), masked to Bits Stored and sign-extended; what decoded them, and where they lie."""
 
-    Returns (rows, columns), masked to Bits Stored and sign-extended. Raises UnreadableImageError where the frame is broken.
+    values: StoredValues
+    decoder: str
+    grid: Grid = FULL
+
+
+def stored_values_of(dataset: DataSet, uid: str, module: PixelModule, level: int = 0) -> Decoded:
+    """Decode the one frame of a greyscale image whose pixel data was checked, at `level` or the next finer one that works.
+
+    Raises UnreadableImageError where the frame is broken.
     """
     element, compression = dataset.elements[Tag.PIXEL_DATA], SYNTAXES[uid].compression
     if compression is None:
-        cells, decoder = _native(element, dataset.encoding.byteorder, module), f"numpy {np.__version__}"
-    else:
-        frame, said = _probe(element, compression, module)
-        codec = compression.codec(said.precision)
-        cells, decoder = _widen(codec.samples(frame, said, module.allocated), said, module), codec.name
-    return _values(cells, module).reshape(module.rows, module.columns), decoder
+        cells = _native(element, dataset.encoding.byteorder, module)
+        return Decoded(_values(cells, module).reshape(module.rows, module.columns), f"numpy {np.__version__}")
+    frame, said = _probe(element, compression, module)
+    codec = compression.codec(said.precision)
+    reduced = _reduced(frame, said, compression, module, level)
+    if reduced:
+        return reduced
+    cells = _widen(codec.samples(frame, said, module.allocated), said, module)
+    return Decoded(_values(cells, module).reshape(module.rows, module.columns), codec.name)
+
+
+def _reduced(frame: bytes, said: Codestream, compression: Compression, module: PixelModule, level: int) -> Decoded | None:
+    """The coarsest level from `level` on that can be decoded; a codestream may have fewer, and an odd size may break one."""
+    scaled = compression.scaled
+    if scaled is None or said.precision > scaled.deepest:
+        return None
+    for coarse in range(level, 0, -1):
+        with suppress(OSError, ValueError, SyntaxError):  # Pillow's, for what it cannot decode; the full decode has the last word
+            cells = scaled.decode(frame, said, coarse)
+            if cells is not None:
+                return Decoded(_values(_widen(cells, said, module), module), scaled.name, scaled.grid(coarse))
+    return None
 
 
 def _probe(element: Element, compression: Compression, module: PixelModule) -> tuple[bytes, Codestream]:

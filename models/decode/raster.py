@@ -21,6 +21,7 @@ from PIL.PngImagePlugin import PngImageFile
 from models.decode.codestream import probe_jpeg
 from models.decode.image import Format, Header, Limits
 from models.decode.png import check_stream, png_header
+from models.decode.reduction import FULL, Grid, averaged, scale
 from models.errors import TooLargeError, UnreadableImageError, UnsuitableImageError, UnsupportedFormatError
 
 JPEG_SIGNATURE = b"\xff\xd8\xff"
@@ -52,14 +53,23 @@ def header_of(data: bytes, kind: Format, limits: Limits) -> Header:
 
 def samples_of(data: bytes, kind: Format) -> NDArray[np.uint8] | NDArray[np.uint16]:
     """Decode the grey values of a picture whose header was checked: (height, width), upright, as stored."""
+    return _samples(data, kind, 0)[0]
+
+
+def pixels_of(data: bytes, kind: Format, level: int = 0) -> tuple[NDArray[np.float32], Grid]:
+    """Decode to (height, width) float32 in [0, 1], the whole range of 8 or 16 bits, and say where the samples lie."""
+    samples, decoded = _samples(data, kind, level)
+    means, grid = averaged(samples, decoded, level)
+    return means.astype(np.float32) / np.float32(np.iinfo(samples.dtype).max), grid
+
+
+def _samples(data: bytes, kind: Format, level: int) -> tuple[NDArray[np.uint8] | NDArray[np.uint16], Grid]:
     with _opened(data, kind) as picture:
-        return _jpeg_samples(picture) if kind == "jpeg" else _png_samples(picture, data)
-
-
-def pixels_of(data: bytes, kind: Format) -> NDArray[np.float32]:
-    """Decode to (height, width) float32 in [0, 1]: the whole range of 8 or 16 bits."""
-    samples = samples_of(data, kind)
-    return samples.astype(np.float32) / np.float32(np.iinfo(samples.dtype).max)
+        if not isinstance(picture, JpegImageFile):
+            return _png_samples(picture, data), FULL
+        upright = _orientation(picture) not in UPRIGHT  # turning would move the first sample
+        grid = scale(picture, level) if upright else FULL
+        return _jpeg_samples(picture), grid
 
 
 @contextmanager

@@ -127,6 +127,7 @@ class ImageOut(Out):
     rows: int
     columns: int
     decoder: str
+    resolution_level: int = 0
     chosen_because: str
 
 

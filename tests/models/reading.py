@@ -22,7 +22,7 @@ def reading(**fields):
     values = {field.name: FieldValue(None, "missing") for field in METADATA.fields}
     values |= {name: FieldValue(value, "request") for name, value in fields.items()}
     geometry = Geometry(0, 0, 512, 416, 512, 0, 48, mirrored=False)
-    used = UsedImage("image", "00" * 32, "", "", "MONOCHROME2", 512, 416, "test", "the only one", geometry)
+    used = UsedImage("image", "00" * 32, "", "", "MONOCHROME2", 512, 416, "test", 0, "the only one", geometry)
     return Reading({}, (used,), (), values, (), {"decode": 1.0, "preprocess": 2.0})
 
 

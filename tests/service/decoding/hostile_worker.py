@@ -23,7 +23,7 @@ def read(spec: ModelSpec, study: Study, limits: Limits) -> Reading:
     time.sleep(float(study.metadata.get("sleep", 0)))
     data = study.parts[0].data
     geometry = Geometry(0, 0, 1, 1, 1, 0, 0, mirrored=False)
-    used = UsedImage("image", "00", "1.2", "1.2.840", "MONOCHROME2", 1, 1, "none", f"pid {os.getpid()}, {limits.max_pixels}", geometry)
+    used = UsedImage("image", "00", "1.2", "1.2.840", "MONOCHROME2", 1, 1, "none", 0, f"pid {os.getpid()}, {limits.max_pixels}", geometry)
     values = {"a": FieldValue(1.5, "request"), "b": FieldValue(None, "missing"), "c": FieldValue("x", "dicom")}
     tensors = {"image": np.frombuffer(data[:3], np.uint8).astype(np.float32).reshape(1, -1), "length": np.float32([len(data)])}
     quality = (Quality("name", passed=True, detail=spec.name),)

@@ -75,6 +75,7 @@ class Syntax:
 
     encoding: Encoding
     compression: Compression | None = None
+    deflated: bool = False  # the whole data set, not its pixels
 
 
 def _decode_rle(frame: bytes, said: Codestream, bits_allocated: int) -> bytes:
@@ -141,6 +142,7 @@ SYNTAXES = {
     "1.2.840.10008.1.2": Syntax(IMPLICIT_LITTLE),
     "1.2.840.10008.1.2.1": Syntax(EXPLICIT_LITTLE),
     "1.2.840.10008.1.2.2": Syntax(EXPLICIT_BIG),
+    "1.2.840.10008.1.2.1.99": Syntax(EXPLICIT_LITTLE, deflated=True),
     "1.2.840.10008.1.2.5": Syntax(EXPLICIT_LITTLE, RLE),
     "1.2.840.10008.1.2.4.50": Syntax(EXPLICIT_LITTLE, JPEG_BASELINE),
     "1.2.840.10008.1.2.4.51": Syntax(EXPLICIT_LITTLE, JPEG_EXTENDED),
@@ -155,10 +157,9 @@ SYNTAXES = {
     "1.2.840.10008.1.2.4.203": Syntax(EXPLICIT_LITTLE, JPEG_2000),  # HTJ2K
 }
 
-# Inflating has no bound that a header could announce: a 131 kB file becomes 128 MB. Refused before the first byte is inflated.
-DEFLATED = frozenset(
+# References to pixels elsewhere, and deflated frames, which no archive was seen to hold: refused before the first byte is inflated.
+REFUSED_DEFLATED = frozenset(
     {
-        "1.2.840.10008.1.2.1.99",  # Deflated Explicit VR Little Endian
         "1.2.840.10008.1.2.4.95",  # JPIP Referenced Deflate
         "1.2.840.10008.1.2.4.205",  # JPIP HTJ2K Referenced Deflate
         "1.2.840.10008.1.2.8.1",  # Deflated Image Frame Compression

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from models.decode.codecs import DEFLATED, SYNTAXES
+from models.decode.codecs import REFUSED_DEFLATED, SYNTAXES
 from models.decode.dataset import EXPLICIT_BIG, EXPLICIT_LITTLE, IMPLICIT_LITTLE, VRS, DataSet, Encoding, read_dataset, read_file_meta
+from models.decode.deflate import inflate
 from models.decode.image import Limits
 from models.decode.tags import Tag
 from models.errors import StudyError, UnreadableImageError, UnsupportedFormatError
@@ -49,10 +50,12 @@ def _open(data: bytes, limits: Limits, *, last: Tag) -> tuple[str, DataSet]:
     start = PREAMBLE + 4 if data[PREAMBLE : PREAMBLE + 4] == PREFIX else 0
     meta, start = read_file_meta(view, start, limits) if data[start : start + 2] == b"\x02\x00" else (None, start)
     uid = meta.text(Tag.TRANSFER_SYNTAX_UID) if meta else ""
-    if uid in DEFLATED:
-        raise UnsupportedFormatError("Deflated transfer syntaxes are not read.")
+    if uid in REFUSED_DEFLATED:
+        raise UnsupportedFormatError("Deflated frames and references are not read.")
     if uid and uid not in SYNTAXES:
         raise UnsupportedFormatError("The transfer syntax is not one that is read.")
+    if uid and SYNTAXES[uid].deflated:
+        view, start = memoryview(inflate(view[start:], limits)), 0
     encoding = SYNTAXES[uid].encoding if uid else _guess(data[start : start + 6])
     return uid, read_dataset(view, start, encoding, limits, last=last)
 

@@ -210,8 +210,8 @@ def test_fill_bytes_and_comments_before_a_jpeg_frame_are_stepped_over():
     assert stored(data).shape == radiograph().shape
 
 
-@pytest.mark.parametrize("uid", ["1.2.840.10008.1.2.1.99", "1.2.840.10008.1.2.8.1", "1.2.840.10008.1.2.4.95", "1.2.840.10008.1.2.4.205"])
-def test_deflated_syntaxes_are_refused_before_anything_is_inflated(uid):
+@pytest.mark.parametrize("uid", ["1.2.840.10008.1.2.8.1", "1.2.840.10008.1.2.4.95", "1.2.840.10008.1.2.4.205"])
+def test_other_deflated_syntaxes_are_refused_before_anything_is_inflated(uid):
     with pytest.raises(UnsupportedFormatError, match="Deflated"):
         read_header(part10(b"what would be inflated", uid), LIMITS)
 

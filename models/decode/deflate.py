@@ -1,0 +1,44 @@
+"""Deflated data sets (PS3.5 A.5, RFC 1951), inflated no further than an image within the limits could need."""
+
+from __future__ import annotations
+
+import zlib
+from typing import TYPE_CHECKING
+
+from models.errors import TooLargeError, UnreadableImageError
+
+if TYPE_CHECKING:
+    from models.decode.image import Limits
+
+RAW = -zlib.MAX_WBITS  # without a zlib header
+PIECE = 1 << 20  # bytes inflated between two looks at the limits
+HEADER_BYTES = 4 << 20  # of everything but pixels; a ratio is no sign of anything before that
+
+
+def inflate(deflated: memoryview, limits: Limits) -> bytes:
+    """Inflate a whole data set.
+
+    Raises TooLargeError where it becomes longer than 16-bit pixels within the limits, or expands as no image does;
+    UnreadableImageError where it is broken or cut.
+    """
+    inflater = zlib.decompressobj(RAW)
+    inflated = bytearray()
+    rest: bytes | memoryview = deflated
+    try:
+        while not inflater.eof:
+            piece = inflater.decompress(rest, PIECE)
+            rest = inflater.unconsumed_tail
+            if not piece and not rest and not inflater.eof:
+                raise UnreadableImageError("The DICOM file is truncated: its deflated data set does not end.")
+            inflated += piece
+            _check(len(inflated), len(deflated) - len(rest), limits)
+    except zlib.error:
+        raise UnreadableImageError("The deflated data set is broken.") from None
+    return bytes(inflated)
+
+
+def _check(inflated: int, consumed: int, limits: Limits) -> None:
+    if inflated > HEADER_BYTES + 2 * limits.max_pixels:
+        raise TooLargeError("The deflated data set holds more than max_pixels.")
+    if inflated > HEADER_BYTES and inflated > limits.max_inflation * consumed:
+        raise TooLargeError("The deflated data set expands more than max_inflation.")

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from models.decode.image import Limits
 
 RAW = -zlib.MAX_WBITS  # without a zlib header
-PIECE = 1 << 20  # bytes inflated between two looks at the limits
+PIECE_IN, PIECE_OUT = 1 << 14, 1 << 20  # bytes: small in, since what a piece leaves over is copied; bounded out, since it may be a bomb
 HEADER_BYTES = 4 << 20  # of everything but pixels; a ratio is no sign of anything before that
 
 
@@ -23,17 +23,19 @@ def inflate(deflated: memoryview, limits: Limits) -> bytes:
     """
     inflater = zlib.decompressobj(RAW)
     inflated = bytearray()
-    rest: bytes | memoryview = deflated
     try:
-        while not inflater.eof:
-            piece = inflater.decompress(rest, PIECE)
-            rest = inflater.unconsumed_tail
-            if not piece and not rest and not inflater.eof:
-                raise UnreadableImageError("The DICOM file is truncated: its deflated data set does not end.")
-            inflated += piece
-            _check(len(inflated), len(deflated) - len(rest), limits)
+        for start in range(0, len(deflated), PIECE_IN):
+            rest: bytes | memoryview = deflated[start : start + PIECE_IN]
+            piece = bytes(PIECE_OUT)
+            while not inflater.eof and (rest or len(piece) == PIECE_OUT):  # a full piece may have more behind it
+                piece = inflater.decompress(rest, PIECE_OUT)
+                rest = inflater.unconsumed_tail
+                inflated += piece
+                _check(len(inflated), start + PIECE_IN, limits)
     except zlib.error:
         raise UnreadableImageError("The deflated data set is broken.") from None
+    if not inflater.eof:
+        raise UnreadableImageError("The DICOM file is truncated: its deflated data set does not end.")
     return bytes(inflated)
 
 

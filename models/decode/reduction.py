@@ -46,7 +46,6 @@ class Scaled:
 
     distribution: str
     decode: Callable[[bytes, Codestream, int], Samples | None]
-    first: Callable[[int], float]
     deepest: int  # bits of a sample that it can decode
 
     @property
@@ -54,16 +53,12 @@ class Scaled:
         """The decoder and its version, as the answer reports it."""
         return f"{self.distribution} {version(self.distribution)}"
 
-    def grid(self, level: int) -> Grid:
-        """Where its samples of a level lie."""
-        return Grid(level, self.first(level))
-
 
 def averaged(values: NDArray[np.integer], grid: Grid, level: int) -> tuple[NDArray[np.integer] | NDArray[np.float32], Grid]:
     """The means of blocks, for what could not be decoded at `level`; a last row or column that fills no block is left out.
 
-    Stored values are averaged before any lookup table, like the low-pass samples of a codestream: one picture in two transfer
-    syntaxes stays one picture.
+    Stored values are averaged before any lookup table, where a codestream is scaled too: one picture in two transfer syntaxes
+    stays one picture.
     """
     missing = min(max(0, level - grid.level), min(values.shape).bit_length() - 1)
     if missing == 0:
@@ -75,10 +70,10 @@ def averaged(values: NDArray[np.integer], grid: Grid, level: int) -> tuple[NDArr
         for column in range(block):
             means += values[row:rows:block, column:columns:block]
     means *= np.float32(1 / block**2)
-    return means, Grid(grid.level + missing, grid.first + dct_blocks(missing) * grid.step)
+    return means, Grid(grid.level + missing, grid.first + block_centre(missing) * grid.step)
 
 
-def dct_blocks(level: int) -> float:
+def block_centre(level: int) -> float:
     """The centre of the first block of 2^level pixels."""
     return ((1 << level) - 1) / 2
 
@@ -87,7 +82,7 @@ def scale(picture: JpegImageFile, level: int) -> Grid:
     """Let a JPEG that was opened, and not yet decoded, give no more than a level."""
     level = min(level, DEEPEST_DCT, min(picture.size).bit_length() - 1)
     picture.draft(picture.mode, (picture.width >> level, picture.height >> level))
-    return Grid(level, dct_blocks(level))
+    return Grid(level, block_centre(level))
 
 
 def _decode_jpeg(frame: bytes, said: Codestream, level: int) -> Samples | None:
@@ -104,4 +99,4 @@ def _if_shaped(cells: Samples, said: Codestream, level: int) -> Samples | None:
     return cells if cells.shape == shape and cells.itemsize == (1 if said.precision <= 8 else 2) else None
 
 
-JPEG = Scaled("pillow", _decode_jpeg, dct_blocks, deepest=8)
+JPEG = Scaled("pillow", _decode_jpeg, deepest=8)

@@ -136,7 +136,7 @@ JPEG_BASELINE = Compression(probe_jpeg, (PILLOW,), reduction.JPEG, frozenset({BA
 JPEG_EXTENDED = Compression(probe_jpeg, (PILLOW, GDCM), reduction.JPEG, frozenset({BASELINE, EXTENDED}))
 JPEG_LOSSLESS = Compression(probe_jpeg, (GDCM,), processes=frozenset({LOSSLESS}))
 JPEG_LS = Compression(probe_jpeg, (Codec("pyjpegls", _decode_jpeg_ls),), processes=frozenset({LS}))
-JPEG_2000 = Compression(probe_jpeg2000, (Codec("pylibjpeg-openjpeg", _decode_jpeg2000),))
+JPEG_2000 = Compression(probe_jpeg2000, (Codec("pylibjpeg-openjpeg", _decode_jpeg2000),), reduction.JPEG_2000)
 
 SYNTAXES = {
     "1.2.840.10008.1.2": Syntax(IMPLICIT_LITTLE),

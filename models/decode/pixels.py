@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from models.decode.codecs import RLE, SYNTAXES, Compression, Samples
 from models.decode.codestream import Codestream
 from models.decode.encapsulation import first_frame
-from models.decode.reduction import FULL, Grid, block_centre
+from models.decode.reduction import FULL, Grid
 from models.decode.tags import Tag
 from models.errors import TooLargeError, UnreadableImageError
 
@@ -122,7 +122,7 @@ def _reduced(frame: bytes, said: Codestream, compression: Compression, module: P
         with suppress(OSError, ValueError, SyntaxError):  # Pillow's, for what it cannot decode; the full decode has the last word
             cells = scaled.decode(frame, said, coarse)
             if cells is not None:
-                return Decoded(_values(_widen(cells, said, module), module), scaled.name, Grid(coarse, block_centre(coarse)))
+                return Decoded(_values(_widen(cells, said, module), module), scaled.name, scaled.grid(coarse))
     return None
 
 

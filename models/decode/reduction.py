@@ -1,21 +1,23 @@
-"""Decoding at the resolution that is needed: scaled DCT blocks of JPEG (ITU-T T.81), means of blocks for everything else.
+"""Decoding at the resolution that is needed: wavelet levels of JPEG 2000 (ITU-T T.800) and scaled DCT blocks of JPEG (T.81).
 
-A level halves both sides. Where the samples lie travels with them: a resize that guessed it would shift the picture by half a sample.
-Why wavelet levels of JPEG 2000 are not used: docs/decisions/0007-one-picture-at-every-resolution.md.
+A level halves both sides. A wavelet level keeps the samples at pixels 0, 2, 4, ...; a scaled block lies at its centre. A resize that
+took one for the other would shift the picture by half a sample, so where the samples lie travels with them.
 """
 
 from __future__ import annotations
 
 import io
+import struct
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.metadata import version
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL.Jpeg2KImagePlugin import Jpeg2KImageFile
 from PIL.JpegImagePlugin import JpegImageFile
 
-from models.decode.codestream import Codestream
+from models.decode.codestream import EOI, Codestream
 
 Samples = NDArray[np.unsignedinteger]
 DEEPEST_DCT = 3  # a block of 8 x 8 becomes one sample
@@ -46,6 +48,7 @@ class Scaled:
 
     distribution: str
     decode: Callable[[bytes, Codestream, int], Samples | None]
+    first: Callable[[int], float]
     deepest: int  # bits of a sample that it can decode
 
     @property
@@ -53,12 +56,16 @@ class Scaled:
         """The decoder and its version, as the answer reports it."""
         return f"{self.distribution} {version(self.distribution)}"
 
+    def grid(self, level: int) -> Grid:
+        """Where its samples of a level lie."""
+        return Grid(level, self.first(level))
+
 
 def averaged(values: NDArray[np.integer], grid: Grid, level: int) -> tuple[NDArray[np.integer] | NDArray[np.float32], Grid]:
     """The means of blocks, for what could not be decoded at `level`; a last row or column that fills no block is left out.
 
-    Stored values are averaged before any lookup table, where a codestream is scaled too: one picture in two transfer syntaxes
-    stays one picture.
+    Stored values are averaged before any lookup table, like the low-pass samples of a codestream: one picture in two transfer
+    syntaxes stays one picture.
     """
     missing = min(max(0, level - grid.level), min(values.shape).bit_length() - 1)
     if missing == 0:
@@ -78,6 +85,11 @@ def block_centre(level: int) -> float:
     return ((1 << level) - 1) / 2
 
 
+def wavelet_samples(_: int) -> float:
+    """The first low-pass sample lies on the first pixel (T.800 annex F: even-indexed samples)."""
+    return 0.0
+
+
 def scale(picture: JpegImageFile, level: int) -> Grid:
     """Let a JPEG that was opened, and not yet decoded, give no more than a level."""
     level = min(level, DEEPEST_DCT, min(picture.size).bit_length() - 1)
@@ -93,10 +105,29 @@ def _decode_jpeg(frame: bytes, said: Codestream, level: int) -> Samples | None:
     return _if_shaped(np.asarray(picture), said, level)
 
 
+def _decode_jpeg2000(frame: bytes, said: Codestream, level: int) -> Samples | None:
+    if not _starts_at_zero(frame) or not frame.rstrip(b"\0").endswith(EOI):  # whole: what a low level leaves out is not looked at
+        return None
+    picture = Jpeg2KImageFile(io.BytesIO(frame))
+    picture.reduce = level
+    cells = _if_shaped(np.asarray(picture), said, level)
+    if cells is None:
+        return None
+    # Pillow widens samples to 8 or 16 bits, and shifts signed ones up to zero.
+    unsigned = np.right_shift(cells, 8 * cells.itemsize - said.precision, dtype=cells.dtype)
+    return np.subtract(unsigned, 1 << said.precision - 1, dtype=cells.dtype) if said.signed else unsigned
+
+
 def _if_shaped(cells: Samples, said: Codestream, level: int) -> Samples | None:
     step = 1 << level
     shape = (-(-said.rows // step), -(-said.columns // step))
     return cells if cells.shape == shape and cells.itemsize == (1 if said.precision <= 8 else 2) else None
 
 
-JPEG = Scaled("pillow", _decode_jpeg, deepest=8)
+def _starts_at_zero(frame: bytes) -> bool:
+    """Whether image and tiles begin at the origin of the reference grid and no component is subsampled (T.800 A.5.1)."""
+    return struct.unpack_from(">2I8x2I", frame, 16) == (0, 0, 0, 0) and frame[43:45] == b"\x01\x01"
+
+
+JPEG = Scaled("pillow", _decode_jpeg, block_centre, deepest=8)
+JPEG_2000 = Scaled("pillow", _decode_jpeg2000, wavelet_samples, deepest=16)

@@ -87,8 +87,9 @@ def stretched(pixels: Pixels, cover: Pixels, intensity: Intensity) -> Pixels:
     low, high = np.percentile(pixels[cover == cover.max()], (intensity.low_percentile, intensity.high_percentile))
     if not np.isfinite(high - low) or high - low < np.finfo(np.float32).eps:
         raise NotEvaluableError("the image is constant or holds values that are not finite")
-    scaled = np.clip((pixels - np.float32(low)) * np.float32(1 / (high - low)), 0.0, 1.0)
-    return np.multiply(scaled, cover, out=scaled)
+    scaled: Pixels = np.clip((pixels - np.float32(low)) * np.float32(1 / (high - low)), 0.0, 1.0)
+    scaled *= cover
+    return scaled
 
 
 def covered(geometry: Geometry, height: int, width: int) -> Pixels:

@@ -2,38 +2,32 @@
 
 from __future__ import annotations
 
-import io
-import zlib  # noqa: F401 - before gdcm: loaded by gdcm first, libz.so.1 binds to gdcm's own zlib and corrupts the heap
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.metadata import version
 
-import gdcm
+import imagecodecs
 import jpeg_ls
 import numpy as np
 from numpy.typing import NDArray
 from openjpeg.utils import decode_pixel_data as decode_jpeg2000_frame
-from PIL.JpegImagePlugin import JpegImageFile
 from rle.utils import decode_pixel_data as decode_rle_frame
 
 from models.decode import reduction
-from models.decode.codestream import Codestream, probe_jpeg, probe_jpeg2000, probe_rle
+from models.decode.codestream import CUT, EOI, Codestream, probe_jpeg, probe_jpeg2000, probe_rle
 from models.decode.dataset import EXPLICIT_BIG, EXPLICIT_LITTLE, IMPLICIT_LITTLE, Encoding
 from models.errors import UnreadableImageError
 
-# The caller says what is wrong; GDCM's own words on stderr would only repeat it. (The libjpeg inside GDCM has no such switch.)
-gdcm.Trace.WarningOff()
-gdcm.Trace.ErrorOff()
-
 Samples = NDArray[np.unsignedinteger]
+Buffer = bytes | bytearray | NDArray[np.unsignedinteger]
 
 
 @dataclass(frozen=True)
 class Codec:
-    """One decoder: (frame, what the frame says of itself, Bits Allocated) -> little-endian samples."""
+    """One decoder: (frame, what the frame says of itself, Bits Allocated) -> little-endian samples in one contiguous buffer."""
 
     distribution: str
-    decode: Callable[[bytes, Codestream, int], bytes | bytearray]
+    decode: Callable[[bytes, Codestream, int], Buffer]
     deepest: int = 16  # bits of a sample that it can decode
 
     @property
@@ -78,13 +72,14 @@ class Syntax:
     deflated: bool = False  # the whole data set, not its pixels
 
 
-def _decode_rle(frame: bytes, said: Codestream, bits_allocated: int) -> bytes:
+def _decode_rle(frame: bytes, said: Codestream, bits_allocated: int) -> Buffer:
     try:
-        return bytes(decode_rle_frame(frame, version=2, rows=said.rows, columns=said.columns, bits_allocated=bits_allocated))
+        samples: Buffer = decode_rle_frame(frame, version=2, rows=said.rows, columns=said.columns, bits_allocated=bits_allocated)
     except BaseException as error:
         if type(error).__name__ != "PanicException":  # Rust's index out of bounds: no Exception, and no class to import
             raise
         raise UnreadableImageError("The RLE segments do not fit the pixel data.") from None
+    return samples
 
 
 def _decode_jpeg2000(frame: bytes, _: Codestream, __: int) -> bytearray:
@@ -96,45 +91,33 @@ def _decode_jpeg_ls(frame: bytes, _: Codestream, __: int) -> bytearray:
     return samples
 
 
-def _decode_jpeg(frame: bytes, _: Codestream, __: int) -> bytes:
-    return JpegImageFile(io.BytesIO(frame)).tobytes()
+def _decode_jpeg(frame: bytes, said: Codestream, _: int) -> Buffer:
+    return reduction.decode_jpeg(frame, said, 0)
 
 
-def _decode_gdcm(frame: bytes, said: Codestream, bits_allocated: int) -> bytes:
-    """Through gdcm.Image alone: the classes that take a reference to it free it a second time when called from Python."""
-    fragment = gdcm.Fragment()
-    fragment.SetByteStringValue(frame)
-    fragments = gdcm.SequenceOfFragments.New()
-    fragments.AddFragment(fragment)
-    element = gdcm.DataElement(gdcm.Tag(0x7FE0, 0x0010))
-    element.SetValue(fragments.__ref__())
-    image = gdcm.Image()
-    image.SetNumberOfDimensions(2)
-    image.SetDimensions((said.columns, said.rows, 1))
-    image.SetDataElement(element)
-    image.SetPhotometricInterpretation(gdcm.PhotometricInterpretation(gdcm.PhotometricInterpretation.MONOCHROME2))
-    image.SetTransferSyntax(gdcm.TransferSyntax(GDCM_PROCESS[said.process]))
-    image.SetPixelFormat(gdcm.PixelFormat(1, bits_allocated, said.precision, said.precision - 1, 0))
-    text = image.GetBuffer()
-    if text is None:
-        raise UnreadableImageError("The compressed pixel data cannot be decoded.")
-    return bytes(text.encode("utf-8", "surrogateescape"))  # the binding hands char* over as str
+def _decode_jpeg_deep(frame: bytes, _: Codestream, __: int) -> Buffer:
+    """Lossless and 12-bit JPEG. libjpeg makes up what is missing before an end marker, out of the one value that it saw last.
+
+    Only then does the last sample repeat the one before it and depend on what stands between scan and end marker.
+    """
+    samples: Samples = imagecodecs.jpeg8_decode(frame)
+    if samples.flat[-1] == samples.flat[-2]:
+        end = frame.rfind(EOI)
+        if not np.array_equal(imagecodecs.jpeg8_decode(frame[:end] + OTHER_END), samples):
+            raise UnreadableImageError(CUT)
+    return samples
 
 
 BASELINE, EXTENDED, LOSSLESS, LS = 0xC0, 0xC1, 0xC3, 0xF7
-GDCM_PROCESS = {
-    BASELINE: gdcm.TransferSyntax.JPEGBaselineProcess1,
-    EXTENDED: gdcm.TransferSyntax.JPEGExtendedProcess2_4,
-    LOSSLESS: gdcm.TransferSyntax.JPEGLosslessProcess14,
-}
+OTHER_END = b"\x00\x55\xaa" * 40 + EOI  # zero first: a scan may end with a fill byte, which with 55 would be a marker
 
-PILLOW = Codec("pillow", _decode_jpeg, deepest=8)
-GDCM = Codec("python-gdcm", _decode_gdcm)
+JPEG_8 = Codec("simplejpeg", _decode_jpeg, deepest=8)
+JPEG_DEEP = Codec("imagecodecs", _decode_jpeg_deep)
 
 RLE = Compression(probe_rle, (Codec("pylibjpeg-rle", _decode_rle),))
-JPEG_BASELINE = Compression(probe_jpeg, (PILLOW,), reduction.JPEG, frozenset({BASELINE}))
-JPEG_EXTENDED = Compression(probe_jpeg, (PILLOW, GDCM), reduction.JPEG, frozenset({BASELINE, EXTENDED}))
-JPEG_LOSSLESS = Compression(probe_jpeg, (GDCM,), processes=frozenset({LOSSLESS}))
+JPEG_BASELINE = Compression(probe_jpeg, (JPEG_8,), reduction.JPEG, frozenset({BASELINE}))
+JPEG_EXTENDED = Compression(probe_jpeg, (JPEG_8, JPEG_DEEP), reduction.JPEG, frozenset({BASELINE, EXTENDED}))
+JPEG_LOSSLESS = Compression(probe_jpeg, (JPEG_DEEP,), processes=frozenset({LOSSLESS}))
 JPEG_LS = Compression(probe_jpeg, (Codec("pyjpegls", _decode_jpeg_ls),), processes=frozenset({LS}))
 JPEG_2000 = Compression(probe_jpeg2000, (Codec("pylibjpeg-openjpeg", _decode_jpeg2000),), reduction.JPEG_2000)
 

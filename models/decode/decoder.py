@@ -62,7 +62,8 @@ def decode(data: bytes, header: Header, limits: Limits, *, apply_voi: bool, leve
             return Image(pixels, header, decoder, grid)
         raster.header_of(data, header.format, limits)
         pixels, grid = raster.pixels_of(data, header.format, level)
-        return Image(pixels, header, f"pillow {version('pillow')}", grid)
+        decoder = "simplejpeg" if header.format == "jpeg" else "pillow"
+        return Image(pixels, header, f"{decoder} {version(decoder)}", grid)
 
 
 def stored_values(data: bytes, header: Header, limits: Limits) -> NDArray[np.integer]:

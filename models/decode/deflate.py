@@ -2,26 +2,27 @@
 
 from __future__ import annotations
 
-import zlib
 from typing import TYPE_CHECKING
+
+from isal import isal_zlib
 
 from models.errors import TooLargeError, UnreadableImageError
 
 if TYPE_CHECKING:
     from models.decode.image import Limits
 
-RAW = -zlib.MAX_WBITS  # without a zlib header
+RAW = -isal_zlib.MAX_WBITS  # without a zlib header
 PIECE_IN, PIECE_OUT = 1 << 14, 1 << 20  # bytes: small in, since what a piece leaves over is copied; bounded out, since it may be a bomb
 HEADER_BYTES = 4 << 20  # of everything but pixels; a ratio is no sign of anything before that
 
 
-def inflate(deflated: memoryview, limits: Limits) -> bytes:
+def inflate(deflated: memoryview, limits: Limits) -> bytearray:
     """Inflate a whole data set.
 
     Raises TooLargeError where it becomes longer than 16-bit pixels within the limits, or expands as no image does;
     UnreadableImageError where it is broken or cut.
     """
-    inflater = zlib.decompressobj(RAW)
+    inflater = isal_zlib.decompressobj(RAW)
     inflated = bytearray()
     try:
         for start in range(0, len(deflated), PIECE_IN):
@@ -32,11 +33,11 @@ def inflate(deflated: memoryview, limits: Limits) -> bytes:
                 rest = inflater.unconsumed_tail
                 inflated += piece
                 _check(len(inflated), start + PIECE_IN, limits)
-    except zlib.error:
+    except isal_zlib.error:  # type: ignore[misc]  # its stub says it is an instance
         raise UnreadableImageError("The deflated data set is broken.") from None
     if not inflater.eof:
         raise UnreadableImageError("The DICOM file is truncated: its deflated data set does not end.")
-    return bytes(inflated)
+    return inflated
 
 
 def _check(inflated: int, consumed: int, limits: Limits) -> None:

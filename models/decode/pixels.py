@@ -221,6 +221,9 @@ def _widen(samples: Samples, said: Codestream, module: PixelModule) -> Samples:
 def _values(cells: Samples, module: PixelModule) -> StoredValues:
     """PS3.5 8.1.1: the bits from High Bit down, without what stands above or below; the topmost is the sign."""
     width = module.allocated // 8
-    lifted: StoredValues = np.left_shift(cells, module.allocated - 1 - module.high, dtype=f"u{width}")
-    values: StoredValues = np.right_shift(lifted.view(f"i{width}") if module.signed else lifted, module.allocated - module.stored)
+    kind = f"{'i' if module.signed else 'u'}{width}"
+    if module.stored == module.allocated:
+        return cells.view(np.dtype(kind).newbyteorder(cells.dtype.byteorder))
+    values: StoredValues = np.left_shift(cells, module.allocated - 1 - module.high, dtype=f"u{width}").view(kind)
+    values >>= module.allocated - module.stored
     return values

@@ -13,6 +13,7 @@ from contextlib import contextmanager
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image as PillowImage
 from PIL.Image import Image as Picture
 from PIL.Image import Transpose
 from PIL.JpegImagePlugin import JpegImageFile
@@ -21,7 +22,7 @@ from PIL.PngImagePlugin import PngImageFile
 from models.decode.codestream import probe_jpeg
 from models.decode.image import Format, Header, Limits
 from models.decode.png import check_stream, png_header
-from models.decode.reduction import FULL, Grid, averaged, scale
+from models.decode.reduction import DEEPEST_DCT, FULL, Grid, averaged, block_centre, decode_jpeg
 from models.errors import TooLargeError, UnreadableImageError, UnsuitableImageError, UnsupportedFormatError
 
 JPEG_SIGNATURE = b"\xff\xd8\xff"
@@ -67,9 +68,8 @@ def _samples(data: bytes, kind: Format, level: int) -> tuple[NDArray[np.uint8] |
     with _opened(data, kind) as picture:
         if not isinstance(picture, JpegImageFile):
             return _png_samples(picture, data), FULL
-        upright = _orientation(picture) not in UPRIGHT  # turning would move the first sample
-        grid = scale(picture, level) if upright else FULL
-        return _jpeg_samples(picture), grid
+        level = 0 if _orientation(picture) in UPRIGHT else min(level, DEEPEST_DCT)  # turning would move the first sample
+        return _jpeg_samples(picture, data, level), Grid(level, block_centre(level))
 
 
 @contextmanager
@@ -115,13 +115,13 @@ def _png_samples(picture: Picture, data: bytes) -> NDArray[np.uint8] | NDArray[n
     return _grey(channels, tolerance=0)
 
 
-def _jpeg_samples(picture: Picture) -> NDArray[np.uint8]:
+def _jpeg_samples(picture: Picture, data: bytes, level: int) -> NDArray[np.uint8]:
     if picture.mode not in {"L", "RGB"}:
         raise UnsuitableImageError(COLOUR)
+    samples = decode_jpeg(data, probe_jpeg(data), level, "GRAY" if picture.mode == "L" else "RGB")
+    grey = samples[..., 0] if picture.mode == "L" else _grey(samples, tolerance=JPEG_NOISE)
     turn = UPRIGHT.get(_orientation(picture))
-    upright = picture if turn is None else picture.transpose(turn)
-    samples = np.asarray(upright)
-    return samples if picture.mode == "L" else _grey(samples, tolerance=JPEG_NOISE)
+    return grey if turn is None else np.asarray(PillowImage.fromarray(grey).transpose(turn))
 
 
 def _grey(channels: NDArray[np.uint8], tolerance: int) -> NDArray[np.uint8]:

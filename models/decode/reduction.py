@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from importlib.metadata import version
 
 import numpy as np
+import simplejpeg
 from numpy.typing import NDArray
 from PIL.Jpeg2KImagePlugin import Jpeg2KImageFile
-from PIL.JpegImagePlugin import JpegImageFile
 
 from models.decode.codestream import EOI, Codestream
 
@@ -90,19 +90,18 @@ def wavelet_samples(_: int) -> float:
     return 0.0
 
 
-def scale(picture: JpegImageFile, level: int) -> Grid:
-    """Let a JPEG that was opened, and not yet decoded, give no more than a level."""
-    level = min(level, DEEPEST_DCT, min(picture.size).bit_length() - 1)
-    picture.draft(picture.mode, (picture.width >> level, picture.height >> level))
-    return Grid(level, block_centre(level))
+def decode_jpeg(frame: bytes, said: Codestream, level: int, colorspace: str = "GRAY") -> NDArray[np.uint8]:
+    """Decode an 8-bit JPEG to (rows, columns, samples) at a level up to DEEPEST_DCT.
+
+    Raises ValueError for anything that libjpeg warns of: it fills what is missing with grey, and goes on.
+    """
+    rows, columns = (-(-length >> level) if level else 0 for length in (said.rows, said.columns))
+    samples: NDArray[np.uint8] = simplejpeg.decode_jpeg(frame, colorspace, min_height=rows, min_width=columns, strict=True)
+    return samples
 
 
 def _decode_jpeg(frame: bytes, said: Codestream, level: int) -> Samples | None:
-    if level > DEEPEST_DCT:
-        return None
-    picture = JpegImageFile(io.BytesIO(frame))
-    scale(picture, level)
-    return _if_shaped(np.asarray(picture), said, level)
+    return None if level > DEEPEST_DCT else _if_shaped(decode_jpeg(frame, said, level)[..., 0], said, level)
 
 
 def _decode_jpeg2000(frame: bytes, said: Codestream, level: int) -> Samples | None:
@@ -129,5 +128,5 @@ def _starts_at_zero(frame: bytes) -> bool:
     return struct.unpack_from(">2I8x2I", frame, 16) == (0, 0, 0, 0) and frame[43:45] == b"\x01\x01"
 
 
-JPEG = Scaled("pillow", _decode_jpeg, block_centre, deepest=8)
+JPEG = Scaled("simplejpeg", _decode_jpeg, block_centre, deepest=8)
 JPEG_2000 = Scaled("pillow", _decode_jpeg2000, wavelet_samples, deepest=16)

@@ -30,8 +30,12 @@ class Server:
         clean = {name: value for name, value in os.environ.items() if not name.startswith("CHIASM_")}
         with self.log.open("wb") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "service", "serve"], env=clean | settings | environment,
-                cwd=ROOT, stdout=log, stderr=subprocess.PIPE, text=True,
+                [sys.executable, "-m", "service", "serve"],
+                env=clean | settings | environment,
+                cwd=ROOT,
+                stdout=log,
+                stderr=subprocess.PIPE,
+                text=True,
             )
         self.said = self.process.stderr.readline() if self.process.stderr else ""
         self.port = int(self.said.rsplit(":", 1)[1].split("/")[0]) if "ready" in self.said else 0
@@ -163,8 +167,11 @@ def test_a_body_in_tiny_chunks_costs_little(server):
 @pytest.mark.parametrize(
     "lengths",
     [
-        b"Content-Length: -1\r\n", b"Content-Length: abc\r\n", b"Content-Length: 5\r\nContent-Length: 5\r\n",
-        b"Content-Length: 5\r\nContent-Length: 6\r\n", b"Content-Length: 5\r\nTransfer-Encoding: chunked\r\n",
+        b"Content-Length: -1\r\n",
+        b"Content-Length: abc\r\n",
+        b"Content-Length: 5\r\nContent-Length: 5\r\n",
+        b"Content-Length: 5\r\nContent-Length: 6\r\n",
+        b"Content-Length: 5\r\nTransfer-Encoding: chunked\r\n",
         b"Transfer-Encoding: xchunked\r\n",
     ],
 )
@@ -235,8 +242,10 @@ def test_sigterm_drains_answers_who_is_there_and_exits_with_0(artifacts, tmp_pat
 @pytest.mark.parametrize(
     ("environment", "said"),
     [
-        ({"CHIASM_REQUIRE_CLINICAL_ARTIFACTS": "true"}, "synthetic phantoms"), ({"CHIASM_MAX_PIXEL": "5"}, "CHIASM_MAX_PIXEL"),
-        ({"CHIASM_MAX_PIXELS": "0"}, "CHIASM_MAX_PIXELS"), ({"CHIASM_ARTIFACTS": "/nowhere"}, "cannot be read"),
+        ({"CHIASM_REQUIRE_CLINICAL_ARTIFACTS": "true"}, "synthetic phantoms"),
+        ({"CHIASM_MAX_PIXEL": "5"}, "CHIASM_MAX_PIXEL"),
+        ({"CHIASM_MAX_PIXELS": "0"}, "CHIASM_MAX_PIXELS"),
+        ({"CHIASM_ARTIFACTS": "/nowhere"}, "cannot be read"),
         ({"CHIASM_PROVIDER": "cuda"}, "CUDAExecutionProvider"),
     ],
 )
@@ -285,10 +294,14 @@ def test_the_command_line_takes_metadata_as_text_and_as_a_file(artifacts, tmp_pa
 @pytest.mark.parametrize(
     ("arguments", "code", "said"),
     [
-        (["predict", "/nowhere/x.dcm"], 2, "No such file"), (["predict", __file__], 3, "neither"),
+        (["predict", "/nowhere/x.dcm"], 2, "No such file"),
+        (["predict", __file__], 3, "neither"),
         (["predict", __file__, "--model", "nope"], 2, "bmd"),
-        (["predict", "other=/nowhere"], 2, "other=/nowhere: No such file"), (["predict", "image=/nowhere"], 2, "chiasm: /nowhere: No"),
-        (["predict", __file__, "--metadata", "{"], 3, "strict JSON"), ([], 2, "usage"), (["serve", "--port", "99999"], 2, "CHIASM_PORT"),
+        (["predict", "other=/nowhere"], 2, "other=/nowhere: No such file"),
+        (["predict", "image=/nowhere"], 2, "chiasm: /nowhere: No"),
+        (["predict", __file__, "--metadata", "{"], 3, "strict JSON"),
+        ([], 2, "usage"),
+        (["serve", "--port", "99999"], 2, "CHIASM_PORT"),
     ],
 )
 def test_the_command_line_fails_with_a_code_and_a_line(artifacts, arguments, code, said):

@@ -17,8 +17,8 @@ from models.spec import Field, ImageInput, Intensity, TabularInput
 
 Pixels = NDArray[np.float32]
 Point = tuple[float, float]
-Box = tuple[float, float, float, float]
 SOURCE_PIXELS = 4  # per pixel of the network: with fewer, a lower resolution of the file is no longer the same picture
+BAND_ROWS = 16  # of the network's view that are resized at once
 
 
 def image_tensor(part: ImageInput, image: Image, side: Side | None) -> tuple[Pixels, Geometry]:
@@ -35,9 +35,8 @@ def image_tensor(part: ImageInput, image: Image, side: Side | None) -> tuple[Pix
     channels, height, width = part.shape
     geometry = view_geometry(part, image.header, side)
     view, first = crop(image, geometry)
-    square, box = square_view(view, geometry, first, image.grid.step)
-    resized = np.asarray(PillowImage.fromarray(square).resize((width, height), PillowImage.Resampling.BILINEAR, box))
-    shown = stretched(resized, covered(geometry, height, width), part.intensity)
+    square = square_view(view, geometry, (height, width), first, image.grid.step)
+    shown = stretched(square, covered(geometry, height, width), part.intensity)
     mean, std = (np.asarray(values, np.float32).reshape(channels, 1, 1) for values in (part.mean, part.std))
     return ((shown[np.newaxis] - mean) / std).astype(np.float32), geometry
 
@@ -99,17 +98,41 @@ def covered(geometry: Geometry, height: int, width: int) -> Pixels:
     return np.outer(rows, columns)
 
 
-def square_view(pixels: Pixels, geometry: Geometry, first: Point = (0.0, 0.0), step: int = 1) -> tuple[Pixels, Box]:
-    """The picture with its edges continued, and the (left, top, right, bottom) of the square around it, so that proportions stay.
+def square_view(pixels: Pixels, geometry: Geometry, shape: tuple[int, int], first: Point = (0.0, 0.0), step: int = 1) -> Pixels:
+    """The square around the picture, resized to `shape`; where it holds nothing, the edges of the picture are continued.
 
     Samples lie `step` pixels of the file apart and stay where they lie: the square begins and ends between them where it must.
+    It is made in bands of rows, so that no second copy of a large picture is ever held.
     """
-    pads, length = (geometry.pad_top, geometry.pad_left), -(-geometry.side // step) + 3
-    before = [-(-pad // step) + 1 for pad in pads]
-    after = [max(0, length - start - count) for start, count in zip(before, pixels.shape, strict=True)]
-    square = np.pad(pixels, tuple(zip(before, after, strict=True)), mode="edge")
-    top, left = (start - (pad + offset + 0.5) / step + 0.5 for start, pad, offset in zip(before, pads, first, strict=True))
-    return square, (left, top, left + geometry.side / step, top + geometry.side / step)
+    height, width = shape
+    top, left = (0.5 - (pad + at + 0.5) / step for pad, at in zip((geometry.pad_top, geometry.pad_left), first, strict=True))
+    row, column = geometry.side / step / height, geometry.side / step / width
+    columns = _reach(left, left + width * column, column)
+    view = np.empty(shape, np.float32)
+    for start in range(0, height, BAND_ROWS):
+        stop = min(start + BAND_ROWS, height)
+        above, below = top + start * row, top + stop * row
+        rows = _reach(above, below, row)
+        box = (left - columns.start, above - rows.start, left + width * column - columns.start, below - rows.start)
+        band = PillowImage.fromarray(_continued(pixels, rows, columns))
+        view[start:stop] = np.asarray(band.resize((width, stop - start), PillowImage.Resampling.BILINEAR, box))
+    return view
+
+
+def _reach(start: float, stop: float, scale: float) -> range:
+    """Which samples a bilinear resize to pixels of `scale` samples looks at."""
+    support = max(scale, 1.0)
+    return range(math.floor(start - support), math.ceil(stop + support) + 1)
+
+
+def _continued(pixels: Pixels, rows: range, columns: range) -> Pixels:
+    """A part of the picture that may begin before it and end behind it."""
+    inside = tuple(
+        slice(min(max(part.start, 0), length - 1), max(min(part.stop, length), 1))
+        for part, length in zip((rows, columns), pixels.shape, strict=True)
+    )
+    pads = [(max(0, kept.start - part.start), max(0, part.stop - kept.stop)) for kept, part in zip(inside, (rows, columns), strict=True)]
+    return np.pad(pixels[inside], pads, mode="edge")
 
 
 def _samples_within(count: int, start: int, length: int, grid: Grid) -> tuple[slice, float]:

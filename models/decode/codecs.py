@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -11,7 +12,6 @@ import jpeg_ls
 import numpy as np
 from numpy.typing import NDArray
 from openjpeg.utils import decode_pixel_data as decode_jpeg2000_frame
-from rle.utils import decode_pixel_data as decode_rle_frame
 
 from models.decode import reduction
 from models.decode.codestream import CUT, EOI, Codestream, probe_jpeg, probe_jpeg2000, probe_rle
@@ -73,12 +73,9 @@ class Syntax:
 
 
 def _decode_rle(frame: bytes, said: Codestream, bits_allocated: int) -> Buffer:
-    try:
-        samples: Buffer = decode_rle_frame(frame, version=2, rows=said.rows, columns=said.columns, bits_allocated=bits_allocated)
-    except BaseException as error:
-        if type(error).__name__ != "PanicException":  # Rust's index out of bounds: no Exception, and no class to import
-            raise
-        raise UnreadableImageError("The RLE segments do not fit the pixel data.") from None
+    """Into memory of the size that the header demands: the decoder refuses segments that give less or more."""
+    samples = np.empty(said.rows * said.columns * bits_allocated // 8, np.uint8)
+    imagecodecs.dicomrle_decode(frame, f"<u{bits_allocated // 8}", out=samples.data)
     return samples
 
 
@@ -102,8 +99,9 @@ def _decode_jpeg_deep(frame: bytes, _: Codestream, __: int) -> Buffer:
     """
     samples: Samples = imagecodecs.jpeg8_decode(frame)
     if samples.flat[-1] == samples.flat[-2]:
-        end = frame.rfind(EOI)
-        if not np.array_equal(imagecodecs.jpeg8_decode(frame[:end] + OTHER_END), samples):
+        whole = zlib.crc32(samples.data)
+        imagecodecs.jpeg8_decode(frame[: frame.rfind(EOI)] + OTHER_END, out=samples)
+        if zlib.crc32(samples.data) != whole:
             raise UnreadableImageError(CUT)
     return samples
 
@@ -114,7 +112,7 @@ OTHER_END = b"\x00\x55\xaa" * 40 + EOI  # zero first: a scan may end with a fill
 JPEG_8 = Codec("simplejpeg", _decode_jpeg, deepest=8)
 JPEG_DEEP = Codec("imagecodecs", _decode_jpeg_deep)
 
-RLE = Compression(probe_rle, (Codec("pylibjpeg-rle", _decode_rle),))
+RLE = Compression(probe_rle, (Codec("imagecodecs", _decode_rle),))
 JPEG_BASELINE = Compression(probe_jpeg, (JPEG_8,), reduction.JPEG, frozenset({BASELINE}))
 JPEG_EXTENDED = Compression(probe_jpeg, (JPEG_8, JPEG_DEEP), reduction.JPEG, frozenset({BASELINE, EXTENDED}))
 JPEG_LOSSLESS = Compression(probe_jpeg, (JPEG_DEEP,), processes=frozenset({LOSSLESS}))

@@ -86,14 +86,15 @@ def _apply_modality(stored: Stored | Values, step: Rescale | Lut, module: PixelM
 
 
 def _apply_voi(values: Values, step: Lut | Window) -> Values:
-    """Window or table, which must leave something of an image that held something.
+    """Window or table, in place, which must leave something of an image that held something.
 
     Without this check a window beside the data turns a radiograph into a blank one, silently.
     """
+    varied = not grayscale.is_constant(values)
     if isinstance(step, Lut):
         pixels, name = grayscale.stretch(grayscale.look_up(values, step), step.output_range), Tag.VOI_LUT_SEQUENCE.label
     else:
         pixels, name = grayscale.window(values, step), f"{Tag.WINDOW_CENTER.label} and {Tag.WINDOW_WIDTH.label}"
-    if grayscale.is_constant(pixels) and not grayscale.is_constant(values):
+    if varied and grayscale.is_constant(pixels):
         raise NotEvaluableError(f"The VOI transformation, {name}, lies beside the pixel values and leaves a blank image.")
     return pixels

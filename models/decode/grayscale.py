@@ -74,7 +74,7 @@ def look_up(values: Stored | Values, lut: Lut) -> Values:
 
 
 def window(values: Values, voi: Window) -> Values:
-    """Apply the window by its function; output in [0, 1]."""
+    """Apply the window by its function, in place; output in [0, 1]."""
     return {"LINEAR": window_linear, "LINEAR_EXACT": window_linear_exact, "SIGMOID": window_sigmoid}[voi.function](values, voi)
 
 
@@ -92,16 +92,16 @@ def window_linear_exact(values: Values, voi: Window) -> Values:
 
 def window_sigmoid(values: Values, voi: Window) -> Values:
     """PS3.3 C.11.2.1.3.1: y = 1 / (1 + exp(-4 (x - c) / w)), as a hyperbolic tangent, which cannot overflow."""
-    out = values - np.float32(voi.center)
-    out *= np.float32(2 / voi.width)
-    np.tanh(out, out=out)
-    out += np.float32(1)
-    out *= np.float32(0.5)
-    return out
+    values -= np.float32(voi.center)
+    values *= np.float32(2 / voi.width)
+    np.tanh(values, out=values)
+    values += np.float32(1)
+    values *= np.float32(0.5)
+    return values
 
 
 def stretch(values: Values, span: Range) -> Values:
-    """Map a range to [0, 1] and clip to it: what stands for the VOI LUT where there is none."""
+    """Map a range to [0, 1] and clip to it, in place: what stands for the VOI LUT where there is none."""
     low, high = span
     return _ramp(values, (low + high) / 2, high - low)
 
@@ -118,7 +118,7 @@ def is_constant(values: Values) -> bool:
 
 def _ramp(values: Values, center: float, width: float) -> Values:
     """Rise from 0 to 1 over `width` around `center`, clipped."""
-    out = values - np.float32(center)
-    out /= np.float32(width)
-    out += np.float32(0.5)
-    return np.clip(out, 0, 1, out=out)
+    values -= np.float32(center)
+    values /= np.float32(width)
+    values += np.float32(0.5)
+    return np.clip(values, 0, 1, out=values)

@@ -219,11 +219,16 @@ def _widen(samples: Samples, said: Codestream, module: PixelModule) -> Samples:
 
 
 def _values(cells: Samples, module: PixelModule) -> StoredValues:
-    """PS3.5 8.1.1: the bits from High Bit down, without what stands above or below; the topmost is the sign."""
+    """PS3.5 8.1.1: the bits from High Bit down, without what stands above or below; the topmost is the sign.
+
+    In place where the cells may be written to: that is memory which a decoder has made for them.
+    """
     width = module.allocated // 8
     kind = f"{'i' if module.signed else 'u'}{width}"
     if module.stored == module.allocated:
         return cells.view(np.dtype(kind).newbyteorder(cells.dtype.byteorder))
-    values: StoredValues = np.left_shift(cells, module.allocated - 1 - module.high, dtype=f"u{width}").view(kind)
+    own = cells if cells.flags.writeable else cells.astype(f"u{width}")
+    own <<= module.allocated - 1 - module.high
+    values: StoredValues = own.view(kind)
     values >>= module.allocated - module.stored
     return values

@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help serve test lint artifacts lock clean
+.PHONY: help serve test lint artifacts bench-decode lock clean
 .DELETE_ON_ERROR:
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
@@ -12,7 +12,7 @@ YAML_RULES := '{extends: default, rules: {line-length: {max: 140}, document-star
 PIP_INSTALL := -m pip install --quiet --disable-pip-version-check
 
 help:  ## list the targets
-	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | awk -F '\t' '{printf "  make %-10s %s\n", $$1, $$2}'
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | awk -F '\t' '{printf "  make %-13s %s\n", $$1, $$2}'
 
 serve: $(SERVE)/.stamp  ## run the service on 127.0.0.1 and $PORT (8000), in an environment without torch
 	PORT=$(PORT) exec $(SERVE)/bin/python -m service serve
@@ -32,6 +32,9 @@ lint: $(TEST)/.stamp  ## ruff, mypy strict, import contracts, and the container 
 
 artifacts: $(TEST)/.stamp  ## synthesise, fit, evaluate and export the reference artifacts
 	$(TEST)/bin/python -m training artifacts bmd
+
+bench-decode: $(TEST)/.stamp  ## time and weigh decoding beside pydicom; writes docs/performance/
+	OMP_NUM_THREADS=1 $(TEST)/bin/python -m benchmarks.decode --write docs/performance
 
 lock: $(TEST)/.stamp  ## write the hash-locked requirements anew from pyproject.toml
 	requirements/lock $(TEST)/bin/uv

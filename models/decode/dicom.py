@@ -57,11 +57,12 @@ def pixels_of(data: bytes, limits: Limits, *, apply_voi: bool, level: int = 0) -
     """Decode a greyscale DICOM image to (rows, columns) float32 in [0, 1], name what decoded it, and say where the samples lie."""
     dataset, module, decoded = _decode_stored(data, limits, level)
     modality = modality_step(dataset, signed=module.signed)
-    stored, grid = averaged(decoded.values, decoded.grid, level)
+    decoder, (stored, grid) = decoded.decoder, averaged(decoded.values, decoded.grid, level)
+    del decoded  # as large as the file was: nothing below needs it
     values, span = _apply_modality(stored, modality, module)
     voi = voi_step(dataset, span) if apply_voi else None
     pixels = grayscale.stretch(values, span) if voi is None else _apply_voi(values, voi)
-    return (grayscale.invert(pixels) if is_inverted(dataset) else pixels), decoded.decoder, grid
+    return (grayscale.invert(pixels) if is_inverted(dataset) else pixels), decoder, grid
 
 
 def _decode_stored(data: bytes, limits: Limits, level: int) -> tuple[DataSet, PixelModule, Decoded]:

@@ -26,7 +26,6 @@ LS, LS_NEAR = "1.2.840.10008.1.2.4.80", "1.2.840.10008.1.2.4.81"
 J2K, J2K_LOSSY = "1.2.840.10008.1.2.4.90", "1.2.840.10008.1.2.4.91"
 
 GDCM = {
-    BASELINE: gdcm.TransferSyntax.JPEGBaselineProcess1,
     LOSSLESS: gdcm.TransferSyntax.JPEGLosslessProcess14,
     LOSSLESS_SV1: gdcm.TransferSyntax.JPEGLosslessProcess14_1,
 }
@@ -95,7 +94,7 @@ def codestream(pixels, syntax, bits):
         return bytes(jpeg_ls.encode_array(pixels))
     if syntax in {J2K, J2K_LOSSY}:
         return bytes(encode_array(pixels, bits_stored=bits, photometric_interpretation=2, use_mct=False))
-    if syntax == EXTENDED:  # GDCM writes sixteen bits, which this process does not have (ITU-T T.81 table B.2)
+    if syntax in {BASELINE, EXTENDED}:  # GDCM writes Extended with sixteen bits, which it does not have (T.81 table B.2)
         return bytes(jpeg8_encode(pixels, level=98, bitspersample=bits))
     return _through_gdcm(pixels, syntax, bits)
 

@@ -21,7 +21,7 @@ from models.study import Part, Study
 from service.api import strict_json
 from service.api.protocol import BoundedProtocol
 from service.api.schemas import PredictionOut
-from service.app import create_app, open_artifacts, prove, serve_models
+from service.app import create_app, decoder_pool, open_artifacts, prove, serve_models
 from service.errors import DecoderError, RequestError, ServiceError
 from service.formats.overlay import render_png
 from service.settings import PREFIX, Settings, SettingsError
@@ -81,8 +81,17 @@ def _serve(options: argparse.Namespace) -> int:
     start_logging(settings.log_level)
     app = create_app(settings)
     config = uvicorn.Config(
-        app, host=settings.host, port=settings.port, loop="uvloop", http=BoundedProtocol, ws="none", access_log=False, log_config=None,
-        timeout_keep_alive=KEEP_ALIVE_S, timeout_graceful_shutdown=settings.shutdown_s, server_header=False,
+        app,
+        host=settings.host,
+        port=settings.port,
+        loop="uvloop",
+        http=BoundedProtocol,
+        ws="none",
+        access_log=False,
+        log_config=None,
+        timeout_keep_alive=KEEP_ALIVE_S,
+        timeout_graceful_shutdown=settings.shutdown_s,
+        server_header=False,
     )
     server = Server(config, app, settings.drain_s)
     server.run()
@@ -108,7 +117,7 @@ def _predict(options: argparse.Namespace) -> int:
 
 async def _evaluate(settings: Settings, study: Study, png: Path | None) -> str:
     artifacts, metrics = list(open_artifacts(settings)), Metrics("command line")
-    async with serve_models(settings, artifacts, metrics) as predictors:
+    async with decoder_pool(settings) as decode, serve_models(settings, artifacts, metrics, decode) as predictors:
         artifact = artifacts[0]
         predictor = predictors[artifact.identity.spec.name]
         await prove(artifact, predictor, metrics)
@@ -143,7 +152,9 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser("python -m service", description="Serve multimodal medical imaging models, or evaluate one study.")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     serve = commands.add_parser(
-        "serve", help="answer over HTTP until stopped", formatter_class=argparse.RawDescriptionHelpFormatter,
+        "serve",
+        help="answer over HTTP until stopped",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
         epilog="environment variables:\n" + "\n".join(_knobs()),
     )
     serve.add_argument("--host", help="address to listen on (CHIASM_HOST)")

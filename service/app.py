@@ -8,12 +8,14 @@ from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontext
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import TypeVar
 
 from fastapi import FastAPI
 from fastapi_offline import FastAPIOffline
 
 from models import SPECS
 from models.decode import Limits
+from models.decode.selftest import Tested
 from models.golden import Golden
 from service import __version__
 from service.api import health, openapi, problems, routes
@@ -29,6 +31,7 @@ from service.predictor import Identity, Predictor, exported_spec
 from service.settings import Settings
 from service.telemetry import Metrics, current_request, fault, log
 
+T = TypeVar("T")
 MAX_DECODERS = 8  # beyond it the network is the limit, and every process costs 100 MB
 
 
@@ -55,7 +58,10 @@ def create_app(settings: Settings) -> FastAPI:
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         async with AsyncExitStack() as stack:
-            predictors = await _started(stack, serve_models(settings, artifacts, metrics))
+            decode = await _started(stack, decoder_pool(settings))
+            app.state.serving.decoders = partial(getattr, decode, "tested")
+            _report(decode.tested, metrics)
+            predictors = await _started(stack, serve_models(settings, artifacts, metrics, decode))
             app.state.serving.predictors = predictors
             proving = asyncio.create_task(_prove_all(artifacts, predictors, metrics, app.state.proved))
             yield
@@ -90,16 +96,15 @@ def open_artifacts(settings: Settings) -> Iterator[Artifact]:
 
 
 @asynccontextmanager
-async def serve_models(settings: Settings, artifacts: list[Artifact], metrics: Metrics) -> AsyncIterator[dict[str, Predictor]]:
+async def serve_models(
+    settings: Settings, artifacts: list[Artifact], metrics: Metrics, decode: DecoderPool
+) -> AsyncIterator[dict[str, Predictor]]:
     """Predictors that run, and have still to prove themselves: name -> Predictor."""
     slots = settings.threads or cores.available()
     async with AsyncExitStack() as stack:
-        decode = await stack.enter_async_context(_decoder_pool(settings))
         predictors: dict[str, Predictor] = {}
         for artifact in artifacts:
-            batcher = Batcher(
-                artifact.runtime, slots=slots, max_queue_size=settings.max_queue_size, max_batch_size=settings.max_batch_size
-            )
+            batcher = Batcher(artifact.runtime, slots=slots, max_queue_size=settings.max_queue_size, max_batch_size=settings.max_batch_size)
             infer = await stack.enter_async_context(batcher)
             name = artifact.identity.spec.name
             predictors[name] = Predictor(artifact.identity, decode, infer)
@@ -122,9 +127,9 @@ async def prove(artifact: Artifact, predictor: Predictor, metrics: Metrics) -> N
     metrics.model_ready.labels(spec.name, spec.version).set(1)
 
 
-async def _started(stack: AsyncExitStack, models: AbstractAsyncContextManager[dict[str, Predictor]]) -> dict[str, Predictor]:
+async def _started(stack: AsyncExitStack, part: AbstractAsyncContextManager[T]) -> T:
     try:
-        return await stack.enter_async_context(models)
+        return await stack.enter_async_context(part)
     except ServiceError as error:  # the web server would log a stack instead of the reason
         log.error("cannot start: %s", error, extra={"code": error.code})
         raise
@@ -145,10 +150,18 @@ async def _prove_all(artifacts: list[Artifact], predictors: dict[str, Predictor]
     proved.set()
 
 
-def _decoder_pool(settings: Settings) -> DecoderPool:
+def decoder_pool(settings: Settings) -> DecoderPool:
+    """The decoder processes, not yet started."""
     bounds = Bounds(settings.decoder_queue_size, settings.decode_timeout_s, settings.decoder_memory_mb << 20)
     workers = settings.decoder_workers or min(MAX_DECODERS, cores.available())
     return DecoderPool(workers, Limits(max_pixels=settings.max_pixels), bounds, on_failure=_log_decoder_failure)
+
+
+def _report(tested: tuple[Tested, ...], metrics: Metrics) -> None:
+    for each in tested:
+        metrics.decoder_works.labels(each.syntax, each.decoder).set(each.works)
+        if not each.works:
+            log.error("decoder failed its self-test: %s is refused", each.name, extra={"syntax": each.syntax})
 
 
 def _log_decoder_failure(kind: str, frames: list[str]) -> None:

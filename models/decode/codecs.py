@@ -65,8 +65,9 @@ class Compression:
 
 @dataclass(frozen=True)
 class Syntax:
-    """A transfer syntax; without a compression its pixel data is native."""
+    """A transfer syntax, by its name in PS3.6 table A-1; without a compression its pixel data is native."""
 
+    name: str
     encoding: Encoding
     compression: Compression | None = None
     deflated: bool = False  # the whole data set, not its pixels
@@ -120,22 +121,22 @@ JPEG_LS = Compression(probe_jpeg, (Codec("pyjpegls", _decode_jpeg_ls),), process
 JPEG_2000 = Compression(probe_jpeg2000, (Codec("pylibjpeg-openjpeg", _decode_jpeg2000),), reduction.JPEG_2000)
 
 SYNTAXES = {
-    "1.2.840.10008.1.2": Syntax(IMPLICIT_LITTLE),
-    "1.2.840.10008.1.2.1": Syntax(EXPLICIT_LITTLE),
-    "1.2.840.10008.1.2.2": Syntax(EXPLICIT_BIG),
-    "1.2.840.10008.1.2.1.99": Syntax(EXPLICIT_LITTLE, deflated=True),
-    "1.2.840.10008.1.2.5": Syntax(EXPLICIT_LITTLE, RLE),
-    "1.2.840.10008.1.2.4.50": Syntax(EXPLICIT_LITTLE, JPEG_BASELINE),
-    "1.2.840.10008.1.2.4.51": Syntax(EXPLICIT_LITTLE, JPEG_EXTENDED),
-    "1.2.840.10008.1.2.4.57": Syntax(EXPLICIT_LITTLE, JPEG_LOSSLESS),
-    "1.2.840.10008.1.2.4.70": Syntax(EXPLICIT_LITTLE, JPEG_LOSSLESS),
-    "1.2.840.10008.1.2.4.80": Syntax(EXPLICIT_LITTLE, JPEG_LS),
-    "1.2.840.10008.1.2.4.81": Syntax(EXPLICIT_LITTLE, JPEG_LS),
-    "1.2.840.10008.1.2.4.90": Syntax(EXPLICIT_LITTLE, JPEG_2000),
-    "1.2.840.10008.1.2.4.91": Syntax(EXPLICIT_LITTLE, JPEG_2000),
-    "1.2.840.10008.1.2.4.201": Syntax(EXPLICIT_LITTLE, JPEG_2000),  # HTJ2K lossless
-    "1.2.840.10008.1.2.4.202": Syntax(EXPLICIT_LITTLE, JPEG_2000),  # HTJ2K lossless RPCL
-    "1.2.840.10008.1.2.4.203": Syntax(EXPLICIT_LITTLE, JPEG_2000),  # HTJ2K
+    "1.2.840.10008.1.2": Syntax("Implicit VR Little Endian", IMPLICIT_LITTLE),
+    "1.2.840.10008.1.2.1": Syntax("Explicit VR Little Endian", EXPLICIT_LITTLE),
+    "1.2.840.10008.1.2.2": Syntax("Explicit VR Big Endian", EXPLICIT_BIG),
+    "1.2.840.10008.1.2.1.99": Syntax("Deflated Explicit VR Little Endian", EXPLICIT_LITTLE, deflated=True),
+    "1.2.840.10008.1.2.5": Syntax("RLE Lossless", EXPLICIT_LITTLE, RLE),
+    "1.2.840.10008.1.2.4.50": Syntax("JPEG Baseline", EXPLICIT_LITTLE, JPEG_BASELINE),
+    "1.2.840.10008.1.2.4.51": Syntax("JPEG Extended", EXPLICIT_LITTLE, JPEG_EXTENDED),
+    "1.2.840.10008.1.2.4.57": Syntax("JPEG Lossless", EXPLICIT_LITTLE, JPEG_LOSSLESS),
+    "1.2.840.10008.1.2.4.70": Syntax("JPEG Lossless SV1", EXPLICIT_LITTLE, JPEG_LOSSLESS),
+    "1.2.840.10008.1.2.4.80": Syntax("JPEG-LS Lossless", EXPLICIT_LITTLE, JPEG_LS),
+    "1.2.840.10008.1.2.4.81": Syntax("JPEG-LS Near-lossless", EXPLICIT_LITTLE, JPEG_LS),
+    "1.2.840.10008.1.2.4.90": Syntax("JPEG 2000 Lossless", EXPLICIT_LITTLE, JPEG_2000),
+    "1.2.840.10008.1.2.4.91": Syntax("JPEG 2000", EXPLICIT_LITTLE, JPEG_2000),
+    "1.2.840.10008.1.2.4.201": Syntax("HTJ2K Lossless", EXPLICIT_LITTLE, JPEG_2000),
+    "1.2.840.10008.1.2.4.202": Syntax("HTJ2K Lossless RPCL", EXPLICIT_LITTLE, JPEG_2000),
+    "1.2.840.10008.1.2.4.203": Syntax("HTJ2K", EXPLICIT_LITTLE, JPEG_2000),
 }
 
 # References to pixels elsewhere, and deflated frames, which no archive was seen to hold: refused before the first byte is inflated.

@@ -22,6 +22,7 @@ class Limits:
     max_frames: int = 1
     max_elements: int = 20_000  # data elements in one DICOM data set, nested ones included
     max_depth: int = 16  # nesting of sequences
+    refused_syntaxes: frozenset[str] = frozenset()  # transfer syntaxes that this machine's decoders were seen to get wrong
     max_inflation: int = 100  # bytes out for each byte of a deflated data set; radiographs reach 10, bombs 1000
 
 

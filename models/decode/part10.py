@@ -52,6 +52,8 @@ def _open(data: bytes, limits: Limits, *, last: Tag) -> tuple[str, DataSet]:
     uid = meta.text(Tag.TRANSFER_SYNTAX_UID) if meta else ""
     if uid in REFUSED_DEFLATED:
         raise UnsupportedFormatError("Deflated frames and references are not read.")
+    if uid in limits.refused_syntaxes:
+        raise UnsupportedFormatError("The decoder of this transfer syntax has failed its self-test on this machine.")
     if uid and uid not in SYNTAXES:
         raise UnsupportedFormatError("The transfer syntax is not one that is read.")
     if uid and SYNTAXES[uid].deflated:

@@ -12,7 +12,7 @@ from models.prediction import Prediction
 from models.study import Study
 from service.api import problems
 from service.api.negotiate import JSON, PNG, rendering
-from service.api.schemas import PredictionOut, describe
+from service.api.schemas import CapabilitiesOut, DecoderOut, LimitsOut, PredictionOut, describe
 from service.api.serving import Service, Serving, Target, while_caller_waits
 from service.api.unpack import unpack
 from service.errors import InvalidParameterError, Pointed, UnknownModelError
@@ -39,6 +39,14 @@ async def predict(request: Request, predictor: Target, serving: Service) -> Resp
         request.state.instances = len(study.parts)
         prediction = await _answer(request, predictor, serving, study)
         return await _pack(request, predictor, kind, prediction)
+
+
+@router.get("/capabilities", tags=["models"])
+async def capabilities(serving: Service) -> CapabilitiesOut:
+    """What this running service reads and renders; each decoder was tried with a known image when it started."""
+    states = {name: predictor.state for name, predictor in serving.predictors.items()}
+    decoders = [DecoderOut.model_validate(each) for each in serving.decoders()]
+    return CapabilitiesOut(models=states, decoders=decoders, renderings=[JSON, PNG], limits=LimitsOut.model_validate(serving.limits))
 
 
 @router.get("/models", tags=["models"])

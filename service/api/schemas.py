@@ -185,16 +185,18 @@ class PredictionOut(Out):
             A number is not finite.
         """
         reading = prediction.reading
-        return cls.model_validate({
-            "id": uuid7(),
-            "model": _identity(identity),
-            "measurements": prediction.measurements,
-            "findings": prediction.findings,
-            "attention": {"metadata": prediction.metadata_attention, "images": prediction.image_attention},
-            "inputs": {"images": reading.images, "unused_images": reading.unused_images, "metadata": reading.metadata},
-            "quality": prediction.quality,
-            "timing_ms": {stage: round(milliseconds, 3) for stage, milliseconds in prediction.timing_ms.items()},
-        })
+        return cls.model_validate(
+            {
+                "id": uuid7(),
+                "model": _identity(identity),
+                "measurements": prediction.measurements,
+                "findings": prediction.findings,
+                "attention": {"metadata": prediction.metadata_attention, "images": prediction.image_attention},
+                "inputs": {"images": reading.images, "unused_images": reading.unused_images, "metadata": reading.metadata},
+                "quality": prediction.quality,
+                "timing_ms": {stage: round(milliseconds, 3) for stage, milliseconds in prediction.timing_ms.items()},
+            }
+        )
 
     def to_json(self, indent: int | None = None) -> bytes:
         """The answer as JSON, without what is absent."""
@@ -212,6 +214,32 @@ class ReadyOut(BaseModel):
 
     status: str = "ready"
     models: dict[str, str]
+
+
+class DecoderOut(Out):
+    """One transfer syntax or picture format, and whether its decoder gave back a known image at the start of the service."""
+
+    syntax: str = Field(description="Transfer Syntax UID, or png or jpeg")
+    name: str
+    decoder: str
+    works: bool
+
+
+class LimitsOut(Out):
+    """What one request may hold."""
+
+    max_request_bytes: int
+    max_metadata_bytes: int
+    max_instances: int
+
+
+class CapabilitiesOut(Out):
+    """What this running service can do: tried, not declared."""
+
+    models: dict[str, str] = Field(description="name -> state: loading, ready or failed")
+    decoders: list[DecoderOut]
+    renderings: list[str] = Field(description="media types that Accept may ask for")
+    limits: LimitsOut
 
 
 def describe(identity: Identity, state: str) -> dict[str, Any]:
@@ -232,6 +260,11 @@ def uuid7() -> str:
 def _identity(identity: Identity) -> ModelIdentityOut:
     spec = identity.spec
     return ModelIdentityOut(
-        name=spec.name, version=spec.version, digest=identity.digest, spec_digest=spec.digest(),
-        training_data=identity.training_data, intended_use=spec.intended_use, execution_provider=identity.provider,
+        name=spec.name,
+        version=spec.version,
+        digest=identity.digest,
+        spec_digest=spec.digest(),
+        training_data=identity.training_data,
+        intended_use=spec.intended_use,
+        execution_provider=identity.provider,
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine, Iterator, Mapping
+from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Annotated, Any, TypeVar
@@ -48,6 +48,7 @@ class Serving:
     budget: Budget
     metrics: Metrics
     request_timeout_s: float
+    decoders: Callable[[], Iterable[object]] = tuple  # what each was seen to do: see CapabilitiesOut
     draining: bool = False
 
     @contextmanager

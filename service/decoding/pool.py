@@ -15,6 +15,7 @@ from types import TracebackType
 from typing import Self
 
 from models.decode import Limits
+from models.decode.selftest import Tested
 from models.prediction import Reading
 from models.spec import ModelSpec
 from models.study import Study
@@ -48,12 +49,17 @@ class Worker:
         with theirs:
             arguments = (theirs.fileno(), os.getpid(), bounds.memory_bytes, int(bounds.timeout_s) + 1)
             self._process = subprocess.Popen(  # noqa: S603  our own interpreter and module
-                [*command, *map(str, arguments)], pass_fds=[theirs.fileno()], env=_environment(), cwd="/",
-                stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,  # stderr stays, until the worker has started
+                [*command, *map(str, arguments)],
+                pass_fds=[theirs.fileno()],
+                env=_environment(),
+                cwd="/",
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,  # stderr stays, until the worker has started
             )
         self._socket = ours
         self._streams: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
         self.studies = 0
+        self.tested: tuple[Tested, ...] = ()
 
     @property
     def pid(self) -> int:
@@ -65,9 +71,11 @@ class Worker:
         self._streams = await asyncio.open_connection(sock=self._socket)
         try:
             async with asyncio.timeout(START_TIMEOUT_S):
-                await self._receive()
+                ready, _ = await self._receive()
         except (EOFError, OSError, TimeoutError):
             raise DecoderCrashedError("a decoder process could not start; its own words are on stderr") from None
+        if isinstance(ready, wire.Ready):
+            self.tested = ready.tested
 
     async def read(self, pieces: Iterable[bytes]) -> tuple[wire.Reply, list[bytes]]:
         """Send one study and return the worker's reply."""
@@ -120,7 +128,12 @@ class DecoderPool:
     """
 
     def __init__(
-        self, workers: int, limits: Limits, bounds: Bounds, *, command: Sequence[str] = COMMAND,
+        self,
+        workers: int,
+        limits: Limits,
+        bounds: Bounds,
+        *,
+        command: Sequence[str] = COMMAND,
         on_failure: Callable[[str, list[str]], None] = lambda kind, frames: None,  # noqa: ARG005
     ) -> None:
         self._size = workers
@@ -150,6 +163,15 @@ class DecoderPool:
     def pids(self) -> set[int]:
         """The worker processes that are alive."""
         return {worker.pid for worker in self._alive}
+
+    @property
+    def tested(self) -> tuple[Tested, ...]:
+        """What the decoders of the workers were seen to do: of each syntax, the worst."""
+        worst: dict[str, Tested] = {}
+        for each in (each for worker in self._alive for each in worker.tested):
+            if each.works is False or each.syntax not in worst:
+                worst[each.syntax] = each
+        return tuple(worst.values())
 
     async def __call__(self, spec: ModelSpec, study: Study) -> Reading:
         """Read one study in the next free worker.

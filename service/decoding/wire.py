@@ -13,6 +13,7 @@ import msgspec
 import numpy as np
 
 from models.decode import Limits
+from models.decode.selftest import Tested
 from models.errors import Detail, StudyError
 from models.prediction import FieldValue, Quality, Reading, UnusedImage, UsedImage
 from models.study import Part, Study
@@ -34,8 +35,9 @@ class Order(msgspec.Struct):
 
 
 class Ready(msgspec.Struct, tag=True):
-    """The worker has imported its decoders and waits for work."""
+    """The worker has imported its decoders, tried each, and waits for work."""
 
+    tested: tuple[Tested, ...] = ()
     sizes: list[int] = []
 
 
@@ -98,8 +100,13 @@ def answer(reading: Reading) -> list[bytes]:
     arrays = {name: np.ascontiguousarray(tensor, np.float32) for name, tensor in reading.tensors.items()}
     blobs = [array.tobytes() for array in arrays.values()]
     header = Answer(
-        reading.images, reading.unused_images, reading.metadata, reading.quality, reading.timing_ms,
-        {name: array.shape for name, array in arrays.items()}, [len(blob) for blob in blobs],
+        reading.images,
+        reading.unused_images,
+        reading.metadata,
+        reading.quality,
+        reading.timing_ms,
+        {name: array.shape for name, array in arrays.items()},
+        [len(blob) for blob in blobs],
     )
     return message(header, blobs)
 

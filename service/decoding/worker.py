@@ -1,7 +1,8 @@
 """A decoder process: reads one study after the other from a socket, and answers with tensors or with what is wrong.
 
 Started as ``python -m service.decoding.worker FD PARENT MEMORY_BYTES CPU_SECONDS``. It says `Ready` once its decoders are
-imported, so that the first study is as fast as the next. Whatever native code prints goes nowhere: it may hold values.
+imported and have passed or failed their self-test, so that the first study is as fast as the next. Whatever native code prints
+goes nowhere: it may hold values.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from models.decode import Limits
+from models.decode.selftest import self_test, without_failed
 from models.errors import StudyError
 from models.prediction import Reading
 from models.spec import ModelSpec
@@ -39,11 +41,13 @@ def main(arguments: list[str], read: Read = read_study) -> None:
     descriptor, parent, memory_bytes, cpu_seconds = map(int, arguments)
     confine(parent, memory_bytes)
     _silence()
+    tested = self_test()
     with socket.socket(fileno=descriptor) as connection, connection.makefile("rwb") as stream:
-        _send(stream, wire.message(wire.Ready()))
+        _send(stream, wire.message(wire.Ready(tested)))
         while (received := _receive(stream)) is not None:
             allow_cpu(cpu_seconds)
-            _send(stream, _reply(read, *received))
+            order, blobs = received
+            _send(stream, _reply(read, order, blobs, without_failed(order.limits, tested)))
 
 
 def _silence() -> None:
@@ -54,9 +58,9 @@ def _silence() -> None:
         os.dup2(nowhere.fileno(), sys.stderr.fileno())
 
 
-def _reply(read: Read, order: wire.Order, blobs: list[bytes]) -> Iterable[bytes]:
+def _reply(read: Read, order: wire.Order, blobs: list[bytes], limits: Limits) -> Iterable[bytes]:
     try:
-        return wire.answer(read(_spec(order.spec), wire.study_of(order, blobs), order.limits))
+        return wire.answer(read(_spec(order.spec), wire.study_of(order, blobs), limits))
     except StudyError as error:
         return wire.message(wire.Refusal(type(error).__name__, str(error), error.hint, error.details))
     except Exception as error:  # noqa: BLE001  a decoder may raise anything; what it was crosses as a class name and a place

@@ -67,6 +67,17 @@ async def test_a_load_balancer_may_ask_for_the_head_alone(client):
 
 
 @session
+async def test_what_the_service_can_do_was_tried(client):
+    answer = (await client.get("/capabilities")).json()
+    assert answer["models"] == {"bmd": "ready"}
+    assert {each["syntax"] for each in answer["decoders"]} == {*SYNTAXES, "png", "jpeg"}
+    assert all(each["works"] for each in answer["decoders"])
+    assert "image/png" in answer["renderings"]
+    assert answer["limits"]["max_instances"] > 0
+    assert 'chiasm_decoder_works{decoder="imagecodecs' in (await client.get("/metrics")).text
+
+
+@session
 async def test_what_a_decoder_fails_on_can_be_found_by_the_request(app, client, caplog):
     @app.get("/failing-decoder")
     async def fail() -> None:

@@ -153,7 +153,9 @@ def test_what_is_not_http_has_its_line_in_the_log(server):
     answer = server.raw(b"GET\r\n\r\n")
     request_id = json.loads(answer.partition(b"\r\n\r\n")[2])["request_id"]
     assert b"\r\nx-request-id: " + request_id.encode() + b"\r\n" in answer.lower()
-    (line,) = [line for line in map(json.loads, server.log.read_text().splitlines()) if line.get("request_id") == request_id]
+    (line,) = wait_until(
+        lambda: [line for line in map(json.loads, server.log.read_text().splitlines()) if line.get("request_id") == request_id]
+    )
     assert (line["event"], line["status"], line["code"]) == ("request", 400, "malformed_request")
 
 

@@ -172,16 +172,12 @@ def _derive(table: TabularInput, values: Fields) -> Fields:
         value = _derivation(field, [float(source) for source in sources if source is not None])
         if field.name not in values:
             if not _in_range(field, value):
-                raise InvalidMetadataError(
-                    f"{field.name}, derived from {' and '.join(field.derived_from)}, is out of range",
-                    details=(Detail(_pointer(field.name), f"must lie between {field.low:g} and {field.high:g}"),),
-                )
+                raise InvalidMetadataError(f"{field.name}, derived from {' and '.join(field.derived_from)}, is out of range",
+                                           details=(Detail(_pointer(field.name), f"must lie between {field.low:g} and {field.high:g}"),))
             derived[field.name] = FieldValue(value, "derived")
         elif field.derived_tolerance is not None and abs(float(values[field.name].value or 0) - value) > field.derived_tolerance:
-            raise MetadataConflictError(
-                f"{field.name} contradicts {' and '.join(field.derived_from)}",
-                details=(Detail(_pointer(field.name), f"differs by more than {field.derived_tolerance:g}"),),
-            )
+            raise MetadataConflictError(f"{field.name} contradicts {' and '.join(field.derived_from)}",
+                                        details=(Detail(_pointer(field.name), f"differs by more than {field.derived_tolerance:g}"),))
     return derived
 
 

@@ -107,7 +107,9 @@ def _first_error(image: ImageInput, errors: Sequence[Header | StudyError]) -> St
     return type(found[0])(str(found[0]), hint=found[0].hint, details=details)
 
 
-def _read_image(candidates: _Candidates, limits: Limits, side: Side | None, tensors: Tensors, timing_ms: dict[str, float]) -> UsedImage:
+def _read_image(
+    candidates: _Candidates, limits: Limits, side: Side | None, tensors: Tensors, timing_ms: dict[str, float]
+) -> UsedImage:
     """Decode and preprocess the chosen file into `tensors`, and say where it came from."""
     part, header = candidates.image, candidates.header
     data = candidates.parts[candidates.selection.index].data

@@ -81,17 +81,8 @@ def _serve(options: argparse.Namespace) -> int:
     start_logging(settings.log_level)
     app = create_app(settings)
     config = uvicorn.Config(
-        app,
-        host=settings.host,
-        port=settings.port,
-        loop="uvloop",
-        http=BoundedProtocol,
-        ws="none",
-        access_log=False,
-        log_config=None,
-        timeout_keep_alive=KEEP_ALIVE_S,
-        timeout_graceful_shutdown=settings.shutdown_s,
-        server_header=False,
+        app, host=settings.host, port=settings.port, loop="uvloop", http=BoundedProtocol, ws="none", access_log=False, log_config=None,
+        timeout_keep_alive=KEEP_ALIVE_S, timeout_graceful_shutdown=settings.shutdown_s, server_header=False,
     )
     server = Server(config, app, settings.drain_s)
     server.run()
@@ -152,9 +143,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser("python -m service", description="Serve multimodal medical imaging models, or evaluate one study.")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     serve = commands.add_parser(
-        "serve",
-        help="answer over HTTP until stopped",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        "serve", help="answer over HTTP until stopped", formatter_class=argparse.RawDescriptionHelpFormatter,
         epilog="environment variables:\n" + "\n".join(_knobs()),
     )
     serve.add_argument("--host", help="address to listen on (CHIASM_HOST)")

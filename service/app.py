@@ -104,7 +104,9 @@ async def serve_models(
     async with AsyncExitStack() as stack:
         predictors: dict[str, Predictor] = {}
         for artifact in artifacts:
-            batcher = Batcher(artifact.runtime, slots=slots, max_queue_size=settings.max_queue_size, max_batch_size=settings.max_batch_size)
+            batcher = Batcher(
+                artifact.runtime, slots=slots, max_queue_size=settings.max_queue_size, max_batch_size=settings.max_batch_size
+            )
             infer = await stack.enter_async_context(batcher)
             name = artifact.identity.spec.name
             predictors[name] = Predictor(artifact.identity, decode, infer)
@@ -161,7 +163,7 @@ def _report(tested: tuple[Tested, ...], metrics: Metrics) -> None:
     for each in tested:
         metrics.decoder_works.labels(each.syntax, each.decoder).set(each.works)
         if not each.works:
-            log.error("decoder failed its self-test: %s is refused", each.name, extra={"syntax": each.syntax})
+            log.error("a decoder failed its self-test: its transfer syntax is refused", extra={"syntax": each.syntax})
 
 
 def _log_decoder_failure(kind: str, frames: list[str]) -> None:

@@ -22,26 +22,8 @@ log = logging.getLogger("chiasm")
 current_request: ContextVar[str | None] = ContextVar("current_request", default=None)  # its id, for who logs far from the request
 
 FIELDS = (
-    "request_id",
-    "route",
-    "method",
-    "status",
-    "code",
-    "model",
-    "version",
-    "digest",
-    "provider",
-    "url",
-    "signal",
-    "duration_ms",
-    "timing_ms",
-    "request_bytes",
-    "response_bytes",
-    "instances",
-    "outcome",
-    "kind",
-    "frames",
-    "syntax",
+    "request_id", "route", "method", "status", "code", "model", "version", "digest", "provider", "url", "signal",
+    "duration_ms", "timing_ms", "request_bytes", "response_bytes", "instances", "outcome", "kind", "frames", "syntax",
 )
 SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
@@ -91,48 +73,29 @@ class Metrics:
         ProcessCollector(registry=registry)
         self.requests = Counter("chiasm_requests_total", "Requests answered.", ["route", "method", "code"], registry=registry)
         self.request_duration = Histogram(
-            "chiasm_request_duration_seconds",
-            "Time from the first byte of a request to its answer.",
-            ["route", "method"],
-            registry=registry,
-            buckets=SECONDS,
+            "chiasm_request_duration_seconds", "Time from the first byte of a request to its answer.", ["route", "method"],
+            registry=registry, buckets=SECONDS,
         )
         self.stage_duration = Histogram(
-            "chiasm_stage_duration_seconds",
-            "Time of one stage of a prediction.",
-            ["model", "stage"],
-            registry=registry,
-            buckets=SECONDS,
+            "chiasm_stage_duration_seconds", "Time of one stage of a prediction.", ["model", "stage"], registry=registry, buckets=SECONDS,
         )
         self.inferences = Counter(
-            "chiasm_inferences_total",
-            "Studies by outcome: ok, rejected_input, overloaded, timeout, cancelled or error.",
-            ["model", "version", "outcome"],
-            registry=registry,
+            "chiasm_inferences_total", "Studies by outcome: ok, rejected_input, overloaded, timeout, cancelled or error.",
+            ["model", "version", "outcome"], registry=registry,
         )
         self.model_info = Gauge(
-            "chiasm_model_info",
-            "Which artifact is served, always 1.",
-            ["model", "version", "digest", "provider", "training_data"],
-            registry=registry,
+            "chiasm_model_info", "Which artifact is served, always 1.",
+            ["model", "version", "digest", "provider", "training_data"], registry=registry,
         )
         self.model_ready = Gauge(
-            "chiasm_model_ready",
-            "1 when the model reproduced its golden case and is warm.",
-            ["model", "version"],
-            registry=registry,
+            "chiasm_model_ready", "1 when the model reproduced its golden case and is warm.", ["model", "version"], registry=registry,
         )
         self.decoder_works = Gauge(
-            "chiasm_decoder_works",
-            "1 when a decoder gave back a known image at the start.",
-            ["syntax", "decoder"],
-            registry=registry,
+            "chiasm_decoder_works", "1 when a decoder gave back a known image at the start.", ["syntax", "decoder"], registry=registry,
         )
         self.queue_refused = Counter("chiasm_queue_refused_total", "Studies refused as a queue was full.", ["model"], registry=registry)
         self.input_instances = Counter(
-            "chiasm_input_instances_total",
-            "Images read, by how they were stored.",
-            ["model", "transfer_syntax", "photometric"],
+            "chiasm_input_instances_total", "Images read, by how they were stored.", ["model", "transfer_syntax", "photometric"],
             registry=registry,
         )
         Gauge("chiasm_build_info", "Version of the service, always 1.", ["version"], registry=registry).labels(version).set(1)

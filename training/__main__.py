@@ -79,10 +79,7 @@ def _run(command: argparse.ArgumentParser, instead: str = "") -> None:
     command.add_argument("--epochs", type=int, help="another number of epochs than the recipe's, for a trial")
     command.add_argument("--loss", help="another loss: weighted_smooth_l1, smooth_l1, mse or mae")
     command.add_argument(
-        "--option",
-        action="append",
-        default=[],
-        metavar="NAME=VALUE",
+        "--option", action="append", default=[], metavar="NAME=VALUE",
         help="another network option, e.g. direction=img_from_meta or fusion_weight=none (repeatable); see the model's network.py",
     )
 

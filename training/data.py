@@ -75,11 +75,15 @@ def splits(rows: Sequence[Row], targets: NDArray[np.float64], recipe: Recipe) ->
     everything = np.arange(len(rows))
     if not recipe.folds:
         return (_inner("main", everything[folds != 0], everything[folds == 0], rows, targets, recipe),)
-    crossed = [_inner(f"fold-{k:02d}", everything[folds != k], everything[folds == k], rows, targets, recipe) for k in range(recipe.folds)]
+    crossed = [
+        _inner(f"fold-{k:02d}", everything[folds != k], everything[folds == k], rows, targets, recipe) for k in range(recipe.folds)
+    ]
     return (*crossed, _inner("final", everything, everything[:0], rows, targets, recipe))
 
 
-def _inner(name: str, rest: Indices, held_out: Indices, rows: Sequence[Row], targets: NDArray[np.float64], recipe: Recipe) -> Split:
+def _inner(
+    name: str, rest: Indices, held_out: Indices, rows: Sequence[Row], targets: NDArray[np.float64], recipe: Recipe
+) -> Split:
     """Nested early stopping: the part that chooses the epoch comes out of the training part, never out of `held_out`."""
     rng = np.random.default_rng((recipe.seed, len(name), *name.encode()))
     part = _dealt([rows[i] for i in rest], targets[rest], round(1 / recipe.validation), rng)

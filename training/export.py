@@ -185,6 +185,8 @@ def artifact_spec(path: Path) -> ModelSpec:
     return ModelSpec.model_validate_json(properties["spec"])
 
 
+
+
 def _numbers(spec: ModelSpec) -> list[str]:
     return [field.name for field in spec.table.network_fields if field.kind == "number"]
 

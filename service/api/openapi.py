@@ -19,17 +19,11 @@ DESCRIPTION = (
 )
 PARAMETERS = [
     {
-        "name": "explain",
-        "in": "query",
-        "required": False,
-        "schema": {"type": "string", "default": ""},
+        "name": "explain", "in": "query", "required": False, "schema": {"type": "string", "default": ""},
         "description": "Comma-separated explanations that the model offers, see GET /models/{model}; attention is always returned",
     },
     {
-        "name": "X-Request-Id",
-        "in": "header",
-        "required": False,
-        "schema": {"type": "string", "maxLength": 128},
+        "name": "X-Request-Id", "in": "header", "required": False, "schema": {"type": "string", "maxLength": 128},
         "description": "Printable ASCII; returned with the answer and written to the log",
     },
 ]
@@ -93,16 +87,12 @@ def _file(path: Path) -> dict[str, str]:
 
 def _json_schema() -> dict[str, Any]:
     file = {
-        "type": "object",
-        "additionalProperties": False,
-        "required": ["data"],
+        "type": "object", "additionalProperties": False, "required": ["data"],
         "properties": {"content_type": {"type": "string"}, "data": {"type": "string", "contentEncoding": "base64"}},
     }
     images = {"type": "object", "additionalProperties": {"type": "array", "items": file}, "description": "By image input"}
     return {
-        "type": "object",
-        "additionalProperties": False,
-        "required": ["images"],
+        "type": "object", "additionalProperties": False, "required": ["images"],
         "properties": {"images": images, "metadata": {"type": "object"}},
     }
 

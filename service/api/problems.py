@@ -37,27 +37,11 @@ STATUS: dict[type[Exception], int] = {
     service.UnavailableError: 503,
 }
 KINDS: tuple[type[study.StudyError | service.ServiceError], ...] = (  # what POST /predict/{model} may answer, in the order of the status
-    service.MalformedRequestError,
-    service.UnknownModelError,
-    service.NotAcceptableError,
-    service.SlowRequestError,
-    service.TooLargeRequestError,
-    study.TooLargeError,
-    service.UnsupportedMediaTypeError,
-    study.UnsupportedFormatError,
-    service.InvalidParameterError,
-    study.InvalidMetadataError,
-    study.MetadataConflictError,
-    study.MissingImageError,
-    study.UnreadableImageError,
-    study.UnsuitableImageError,
-    study.NotEvaluableError,
-    service.DecodingTimeoutError,
-    service.DecoderCrashedError,
-    service.ModelOutputError,
-    service.OverloadedError,
-    service.NotReadyError,
-    service.DrainingError,
+    service.MalformedRequestError, service.UnknownModelError, service.NotAcceptableError, service.SlowRequestError,
+    service.TooLargeRequestError, study.TooLargeError, service.UnsupportedMediaTypeError, study.UnsupportedFormatError,
+    service.InvalidParameterError, study.InvalidMetadataError, study.MetadataConflictError, study.MissingImageError,
+    study.UnreadableImageError, study.UnsuitableImageError, study.NotEvaluableError, service.DecodingTimeoutError,
+    service.DecoderCrashedError, service.ModelOutputError, service.OverloadedError, service.NotReadyError, service.DrainingError,
 )
 
 
@@ -97,14 +81,8 @@ def response(status: int, code: str, detail: str, hint: str, request_id: str, er
     if len(told) > MAX_ERRORS:
         told[MAX_ERRORS - 1 :] = [{"pointer": "", "detail": f"and {len(told) - MAX_ERRORS + 1} more"}]
     body = {
-        "type": f"urn:chiasm:problem:{code}",
-        "title": title_of(status),
-        "status": status,
-        "detail": detail,
-        "code": code,
-        "hint": hint,
-        "errors": told,
-        "request_id": request_id,
+        "type": f"urn:chiasm:problem:{code}", "title": title_of(status), "status": status, "detail": detail,
+        "code": code, "hint": hint, "errors": told, "request_id": request_id,
     }
     return Response(msgspec.json.encode(body), status, NO_STORE, MEDIA_TYPE)
 
@@ -159,12 +137,6 @@ def _framework(request: Request, error: Exception) -> Response:
 def _example(kind: type[study.StudyError | service.ServiceError]) -> dict[str, object]:
     status = status_of(kind)
     return {
-        "type": f"urn:chiasm:problem:{kind.code}",
-        "title": title_of(status),
-        "status": status,
-        "detail": (kind.__doc__ or "").splitlines()[0],
-        "code": kind.code,
-        "hint": kind.default_hint,
-        "errors": [],
-        "request_id": "01J…",
+        "type": f"urn:chiasm:problem:{kind.code}", "title": title_of(status), "status": status,
+        "detail": (kind.__doc__ or "").splitlines()[0], "code": kind.code, "hint": kind.default_hint, "errors": [], "request_id": "01J…",
     }

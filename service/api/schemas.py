@@ -185,18 +185,16 @@ class PredictionOut(Out):
             A number is not finite.
         """
         reading = prediction.reading
-        return cls.model_validate(
-            {
-                "id": uuid7(),
-                "model": _identity(identity),
-                "measurements": prediction.measurements,
-                "findings": prediction.findings,
-                "attention": {"metadata": prediction.metadata_attention, "images": prediction.image_attention},
-                "inputs": {"images": reading.images, "unused_images": reading.unused_images, "metadata": reading.metadata},
-                "quality": prediction.quality,
-                "timing_ms": {stage: round(milliseconds, 3) for stage, milliseconds in prediction.timing_ms.items()},
-            }
-        )
+        return cls.model_validate({
+            "id": uuid7(),
+            "model": _identity(identity),
+            "measurements": prediction.measurements,
+            "findings": prediction.findings,
+            "attention": {"metadata": prediction.metadata_attention, "images": prediction.image_attention},
+            "inputs": {"images": reading.images, "unused_images": reading.unused_images, "metadata": reading.metadata},
+            "quality": prediction.quality,
+            "timing_ms": {stage: round(milliseconds, 3) for stage, milliseconds in prediction.timing_ms.items()},
+        })
 
     def to_json(self, indent: int | None = None) -> bytes:
         """The answer as JSON, without what is absent."""
@@ -260,11 +258,6 @@ def uuid7() -> str:
 def _identity(identity: Identity) -> ModelIdentityOut:
     spec = identity.spec
     return ModelIdentityOut(
-        name=spec.name,
-        version=spec.version,
-        digest=identity.digest,
-        spec_digest=spec.digest(),
-        training_data=identity.training_data,
-        intended_use=spec.intended_use,
-        execution_provider=identity.provider,
+        name=spec.name, version=spec.version, digest=identity.digest, spec_digest=spec.digest(),
+        training_data=identity.training_data, intended_use=spec.intended_use, execution_provider=identity.provider,
     )

@@ -49,12 +49,8 @@ class Worker:
         with theirs:
             arguments = (theirs.fileno(), os.getpid(), bounds.memory_bytes, int(bounds.timeout_s) + 1)
             self._process = subprocess.Popen(  # noqa: S603  our own interpreter and module
-                [*command, *map(str, arguments)],
-                pass_fds=[theirs.fileno()],
-                env=_environment(),
-                cwd="/",
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,  # stderr stays, until the worker has started
+                [*command, *map(str, arguments)], pass_fds=[theirs.fileno()], env=_environment(), cwd="/",
+                stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,  # stderr stays, until the worker has started
             )
         self._socket = ours
         self._streams: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
@@ -128,12 +124,7 @@ class DecoderPool:
     """
 
     def __init__(
-        self,
-        workers: int,
-        limits: Limits,
-        bounds: Bounds,
-        *,
-        command: Sequence[str] = COMMAND,
+        self, workers: int, limits: Limits, bounds: Bounds, *, command: Sequence[str] = COMMAND,
         on_failure: Callable[[str, list[str]], None] = lambda kind, frames: None,  # noqa: ARG005
     ) -> None:
         self._size = workers
@@ -169,7 +160,7 @@ class DecoderPool:
         """What the decoders of the workers were seen to do: of each syntax, the worst."""
         worst: dict[str, Tested] = {}
         for each in (each for worker in self._alive for each in worker.tested):
-            if each.works is False or each.syntax not in worst:
+            if not each.works or each.syntax not in worst:
                 worst[each.syntax] = each
         return tuple(worst.values())
 

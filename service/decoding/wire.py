@@ -100,13 +100,8 @@ def answer(reading: Reading) -> list[bytes]:
     arrays = {name: np.ascontiguousarray(tensor, np.float32) for name, tensor in reading.tensors.items()}
     blobs = [array.tobytes() for array in arrays.values()]
     header = Answer(
-        reading.images,
-        reading.unused_images,
-        reading.metadata,
-        reading.quality,
-        reading.timing_ms,
-        {name: array.shape for name, array in arrays.items()},
-        [len(blob) for blob in blobs],
+        reading.images, reading.unused_images, reading.metadata, reading.quality, reading.timing_ms,
+        {name: array.shape for name, array in arrays.items()}, [len(blob) for blob in blobs],
     )
     return message(header, blobs)
 

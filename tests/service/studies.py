@@ -11,12 +11,7 @@ from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import ExplicitVRLittleEndian, generate_uid
 
 METADATA = {
-    "age_at_xray_years": 71.0,
-    "height_cm": 162.0,
-    "weight_kg": 61.0,
-    "sex": "female",
-    "smoking_status": "never",
-    "laterality": "left",
+    "age_at_xray_years": 71.0, "height_cm": 162.0, "weight_kg": 61.0, "sex": "female", "smoking_status": "never", "laterality": "left",
 }
 CANARY = "ZZCANARY^PATIENT"
 CANARY_ID = "CANARY-4711"
@@ -43,31 +38,13 @@ def hip_dicom(**changed: Any) -> bytes:
     stored = pixels()
     dataset = Dataset()
     elements = {
-        "SOPClassUID": "1.2.840.10008.5.1.4.1.1.1.1",
-        "SOPInstanceUID": generate_uid(),
-        "StudyInstanceUID": generate_uid(),
-        "SeriesInstanceUID": generate_uid(),
-        "Modality": "DX",
-        "PresentationIntentType": "FOR PRESENTATION",
+        "SOPClassUID": "1.2.840.10008.5.1.4.1.1.1.1", "SOPInstanceUID": generate_uid(), "StudyInstanceUID": generate_uid(),
+        "SeriesInstanceUID": generate_uid(), "Modality": "DX", "PresentationIntentType": "FOR PRESENTATION",
         "ImageType": ["DERIVED", "PRIMARY"],
-        "BodyPartExamined": "HIP",
-        "ViewPosition": "AP",
-        "ImageLaterality": "L",
-        "PatientName": CANARY,
-        "PatientID": CANARY_ID,
-        "PatientSex": "F",
-        "PatientAge": "071Y",
-        "StudyDate": "20240102",
-        "SamplesPerPixel": 1,
-        "PhotometricInterpretation": "MONOCHROME2",
-        "Rows": stored.shape[0],
-        "Columns": stored.shape[1],
-        "BitsAllocated": 16,
-        "BitsStored": 12,
-        "HighBit": 11,
-        "PixelRepresentation": 0,
-        "PresentationLUTShape": "IDENTITY",
-        "PixelData": stored.tobytes(),
+        "BodyPartExamined": "HIP", "ViewPosition": "AP", "ImageLaterality": "L", "PatientName": CANARY, "PatientID": CANARY_ID,
+        "PatientSex": "F", "PatientAge": "071Y", "StudyDate": "20240102", "SamplesPerPixel": 1, "PhotometricInterpretation": "MONOCHROME2",
+        "Rows": stored.shape[0], "Columns": stored.shape[1], "BitsAllocated": 16, "BitsStored": 12, "HighBit": 11, "PixelRepresentation": 0,
+        "PresentationLUTShape": "IDENTITY", "PixelData": stored.tobytes(),
     }
     for keyword, value in (elements | changed).items():
         if value is not None:

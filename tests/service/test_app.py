@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from models import SPECS
+from models.decode.codecs import SYNTAXES
 from models.golden import Golden
 from models.metadata import schema
 from models.spec import ModelSpec
@@ -164,15 +165,8 @@ async def test_a_caller_who_leaves_is_counted_and_not_answered(app):
         sent.append(message)
 
     scope = {
-        "type": "http",
-        "method": "POST",
-        "path": "/predict/bmd",
-        "raw_path": b"/predict/bmd",
-        "query_string": b"",
-        "root_path": "",
-        "headers": [(b"content-type", b"application/dicom")],
-        "http_version": "1.1",
-        "scheme": "http",
+        "type": "http", "method": "POST", "path": "/predict/bmd", "raw_path": b"/predict/bmd", "query_string": b"", "root_path": "",
+        "headers": [(b"content-type", b"application/dicom")], "http_version": "1.1", "scheme": "http",
     }
     await app(scope, receive, send)
     assert sent[0]["status"] == 499

@@ -30,12 +30,8 @@ class Server:
         clean = {name: value for name, value in os.environ.items() if not name.startswith("CHIASM_")}
         with self.log.open("wb") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "service", "serve"],
-                env=clean | settings | environment,
-                cwd=ROOT,
-                stdout=log,
-                stderr=subprocess.PIPE,
-                text=True,
+                [sys.executable, "-m", "service", "serve"], env=clean | settings | environment,
+                cwd=ROOT, stdout=log, stderr=subprocess.PIPE, text=True,
             )
         self.said = self.process.stderr.readline() if self.process.stderr else ""
         self.port = int(self.said.rsplit(":", 1)[1].split("/")[0]) if "ready" in self.said else 0
@@ -149,13 +145,22 @@ def test_a_head_has_no_body(server):
     assert answer.endswith(b"\r\n\r\n")
 
 
+def lines_of(server, request_id, within_s=5.0):
+    """The log lines of a request; its answer may arrive before they are written."""
+    until = time.monotonic() + within_s
+    while time.monotonic() < until:
+        lines = [line for line in map(json.loads, server.log.read_text().splitlines()) if line.get("request_id") == request_id]
+        if lines:
+            return lines
+        time.sleep(0.05)
+    return []
+
+
 def test_what_is_not_http_has_its_line_in_the_log(server):
     answer = server.raw(b"GET\r\n\r\n")
     request_id = json.loads(answer.partition(b"\r\n\r\n")[2])["request_id"]
     assert b"\r\nx-request-id: " + request_id.encode() + b"\r\n" in answer.lower()
-    (line,) = wait_until(
-        lambda: [line for line in map(json.loads, server.log.read_text().splitlines()) if line.get("request_id") == request_id]
-    )
+    (line,) = lines_of(server, request_id)
     assert (line["event"], line["status"], line["code"]) == ("request", 400, "malformed_request")
 
 
@@ -169,11 +174,8 @@ def test_a_body_in_tiny_chunks_costs_little(server):
 @pytest.mark.parametrize(
     "lengths",
     [
-        b"Content-Length: -1\r\n",
-        b"Content-Length: abc\r\n",
-        b"Content-Length: 5\r\nContent-Length: 5\r\n",
-        b"Content-Length: 5\r\nContent-Length: 6\r\n",
-        b"Content-Length: 5\r\nTransfer-Encoding: chunked\r\n",
+        b"Content-Length: -1\r\n", b"Content-Length: abc\r\n", b"Content-Length: 5\r\nContent-Length: 5\r\n",
+        b"Content-Length: 5\r\nContent-Length: 6\r\n", b"Content-Length: 5\r\nTransfer-Encoding: chunked\r\n",
         b"Transfer-Encoding: xchunked\r\n",
     ],
 )
@@ -184,6 +186,17 @@ def test_lengths_that_lie_are_malformed(server, lengths):
 @pytest.mark.parametrize(
     "request_line", [b"GET\r\n\r\n", b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", b"GET / HTTP/9.9\r\n\r\n", b"\x16\x03\x01\x02\x00\x01"]
 )
+def lines_of(server, request_id, within_s=5.0):
+    """The log lines of a request; its answer may arrive before they are written."""
+    until = time.monotonic() + within_s
+    while time.monotonic() < until:
+        lines = [line for line in map(json.loads, server.log.read_text().splitlines()) if line.get("request_id") == request_id]
+        if lines:
+            return lines
+        time.sleep(0.05)
+    return []
+
+
 def test_what_is_not_http_is_malformed(server, request_line):
     refused(server.raw(request_line), 400, "malformed_request")
 
@@ -244,10 +257,8 @@ def test_sigterm_drains_answers_who_is_there_and_exits_with_0(artifacts, tmp_pat
 @pytest.mark.parametrize(
     ("environment", "said"),
     [
-        ({"CHIASM_REQUIRE_CLINICAL_ARTIFACTS": "true"}, "synthetic phantoms"),
-        ({"CHIASM_MAX_PIXEL": "5"}, "CHIASM_MAX_PIXEL"),
-        ({"CHIASM_MAX_PIXELS": "0"}, "CHIASM_MAX_PIXELS"),
-        ({"CHIASM_ARTIFACTS": "/nowhere"}, "cannot be read"),
+        ({"CHIASM_REQUIRE_CLINICAL_ARTIFACTS": "true"}, "synthetic phantoms"), ({"CHIASM_MAX_PIXEL": "5"}, "CHIASM_MAX_PIXEL"),
+        ({"CHIASM_MAX_PIXELS": "0"}, "CHIASM_MAX_PIXELS"), ({"CHIASM_ARTIFACTS": "/nowhere"}, "cannot be read"),
         ({"CHIASM_PROVIDER": "cuda"}, "CUDAExecutionProvider"),
     ],
 )
@@ -296,14 +307,10 @@ def test_the_command_line_takes_metadata_as_text_and_as_a_file(artifacts, tmp_pa
 @pytest.mark.parametrize(
     ("arguments", "code", "said"),
     [
-        (["predict", "/nowhere/x.dcm"], 2, "No such file"),
-        (["predict", __file__], 3, "neither"),
+        (["predict", "/nowhere/x.dcm"], 2, "No such file"), (["predict", __file__], 3, "neither"),
         (["predict", __file__, "--model", "nope"], 2, "bmd"),
-        (["predict", "other=/nowhere"], 2, "other=/nowhere: No such file"),
-        (["predict", "image=/nowhere"], 2, "chiasm: /nowhere: No"),
-        (["predict", __file__, "--metadata", "{"], 3, "strict JSON"),
-        ([], 2, "usage"),
-        (["serve", "--port", "99999"], 2, "CHIASM_PORT"),
+        (["predict", "other=/nowhere"], 2, "other=/nowhere: No such file"), (["predict", "image=/nowhere"], 2, "chiasm: /nowhere: No"),
+        (["predict", __file__, "--metadata", "{"], 3, "strict JSON"), ([], 2, "usage"), (["serve", "--port", "99999"], 2, "CHIASM_PORT"),
     ],
 )
 def test_the_command_line_fails_with_a_code_and_a_line(artifacts, arguments, code, said):

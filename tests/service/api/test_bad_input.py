@@ -46,7 +46,6 @@ def fields(**changed: object) -> dict:
 
 def bomb() -> bytes:
     """A PNG of 16000 x 10000 pixels in some kilobytes."""
-
     def chunk(kind: bytes, data: bytes) -> bytes:
         return len(data).to_bytes(4, "big") + kind + data + zlib.crc32(kind + data).to_bytes(4, "big")
 
@@ -105,19 +104,9 @@ async def test_an_8_mb_json(client):
 @pytest.mark.parametrize(
     "text",
     [
-        '{"weight_kg": NaN}',
-        '{"weight_kg": Infinity}',
-        '{"weight_kg": 1e999}',
-        '{"sex": "female", "sex": "male"}',
-        '{"sex": "female"} x',
-        '{"sex": "\\ud800"}',
-        "[" * 4000,
-        "[]",
-        "null",
-        "",
-        "\ufeff{}",
-        '{"a": ' * 30 + "1" + "}" * 30,
-        '{"weight_kg": 1' + "0" * 3000 + "}",
+        '{"weight_kg": NaN}', '{"weight_kg": Infinity}', '{"weight_kg": 1e999}', '{"sex": "female", "sex": "male"}', '{"sex": "female"} x',
+        '{"sex": "\\ud800"}', "[" * 4000, "[]", "null", "", "\ufeff{}",
+        '{"a": ' * 30 + "1" + "}" * 30, '{"weight_kg": 1' + "0" * 3000 + "}",
     ],
 )
 async def test_metadata_that_is_not_one_strict_json_object(client, text):
@@ -190,14 +179,9 @@ async def test_another_media_type(client, kind):
 @pytest.mark.parametrize(
     "body",
     [
-        b"",
-        b"junk" * 1000,
-        b"--b\r\n",
-        b'--b\r\nContent-Disposition: form-data; name="image"\r\n\r\nabc',
-        b'--b\r\nContent-Disposition: form-data; name="image"\r\n\r\nabc\r\n--b',
-        b"--b\r\n" + b"X: y\r\n" * 10000 + b"\r\n\r\n--b--",
-        b"--b\r\nX: " + b"y" * 100_000 + b"\r\n\r\n\r\n--b--",
-        b"--b\r\nno colon\r\n\r\n\r\n--b--",
+        b"", b"junk" * 1000, b"--b\r\n", b'--b\r\nContent-Disposition: form-data; name="image"\r\n\r\nabc',
+        b'--b\r\nContent-Disposition: form-data; name="image"\r\n\r\nabc\r\n--b', b"--b\r\n" + b"X: y\r\n" * 10000 + b"\r\n\r\n--b--",
+        b"--b\r\nX: " + b"y" * 100_000 + b"\r\n\r\n\r\n--b--", b"--b\r\nno colon\r\n\r\n\r\n--b--",
     ],
 )
 async def test_a_broken_multipart_body(client, body):
@@ -229,24 +213,11 @@ async def test_metadata_twice(client):
 @pytest.mark.parametrize(
     "body",
     [
-        b"",
-        b"{",
-        b"[]",
-        b"{}",
-        b'{"images": 1}',
-        b'{"images": {"image": [{"data": "!!"}]}}',
-        b'{"images": {"image": [{"data": "aGk"}]}}',
-        b'{"images": {}, "extra": 1}',
-        b'{"images": {}, "metadata": [1]}',
-        b"[" * 100_000,
-        b"\xff",
-        b'{"images": {}, "metadata": {"a": 1, "a": 2}}',
-        b'{"images": {"image": []}, "images": {"image": []}}',
-        b'{"images": {"image": [], "im\\u0061ge": []}}',
-        b'{"images": {"image": []}, "metadata": {}, "metadata": {}}',
-        b'{"images": {"image": [{"data": "aGk=", "data": "aGk="}]}}',
-        b'{"images": {"image": [1]}}',
-        b'{"images": {"image": {"data": ""}}}',
+        b"", b"{", b"[]", b"{}", b'{"images": 1}', b'{"images": {"image": [{"data": "!!"}]}}', b'{"images": {"image": [{"data": "aGk"}]}}',
+        b'{"images": {}, "extra": 1}', b'{"images": {}, "metadata": [1]}', b"[" * 100_000, b"\xff",
+        b'{"images": {}, "metadata": {"a": 1, "a": 2}}', b'{"images": {"image": []}, "images": {"image": []}}',
+        b'{"images": {"image": [], "im\\u0061ge": []}}', b'{"images": {"image": []}, "metadata": {}, "metadata": {}}',
+        b'{"images": {"image": [{"data": "aGk=", "data": "aGk="}]}}', b'{"images": {"image": [1]}}', b'{"images": {"image": {"data": ""}}}',
     ],
 )
 async def test_json_that_is_not_a_study(client, body):
@@ -280,12 +251,9 @@ async def test_file_names_are_ignored_whatever_they_say(client):
 
 async def test_unknown_models_paths_and_methods_are_problems_too(client):
     for method, path, status, code in (
-        ("POST", "/predict/lung", 404, "unknown_model"),
-        ("GET", "/models/lung", 404, "unknown_model"),
-        ("GET", "/nothing", 404, "not_found"),
-        ("GET", "/predict/bmd", 405, "method_not_allowed"),
-        ("POST", "/predict/bmd/", 404, "not_found"),
-        ("GET", "//models", 404, "not_found"),
+        ("POST", "/predict/lung", 404, "unknown_model"), ("GET", "/models/lung", 404, "unknown_model"),
+        ("GET", "/nothing", 404, "not_found"), ("GET", "/predict/bmd", 405, "method_not_allowed"),
+        ("POST", "/predict/bmd/", 404, "not_found"), ("GET", "//models", 404, "not_found"),
     ):
         answer = await client.request(method, path)
         assert (answer.status_code, answer.json()["code"]) == (status, code)

@@ -21,13 +21,8 @@ async def pieces(body: bytes, size: int) -> AsyncIterator[bytes]:
 @pytest.mark.parametrize(
     ("before", "padding", "after"),
     [
-        (b"", b"", b""),
-        (b"", b"", b"\r\n"),
-        (b"\r\n", b"", b"\r\n"),
-        (b"This is a preamble.\r\nNo --b here.\r\n", b"", b"\r\n"),
-        (b"", b" \t ", b"\r\n"),
-        (b"", b"", b"\r\nepilogue --b\r\n--b\r\n"),
-        (b"", b" ", b" \t\r\n"),
+        (b"", b"", b""), (b"", b"", b"\r\n"), (b"\r\n", b"", b"\r\n"), (b"This is a preamble.\r\nNo --b here.\r\n", b"", b"\r\n"),
+        (b"", b" \t ", b"\r\n"), (b"", b"", b"\r\nepilogue --b\r\n--b\r\n"), (b"", b" ", b" \t\r\n"),
     ],
 )
 async def test_preamble_padding_and_epilogue_are_ignored(size, before, padding, after):
@@ -39,13 +34,8 @@ async def test_preamble_padding_and_epilogue_are_ignored(size, before, padding, 
 @pytest.mark.parametrize(
     "body",
     [
-        b"x" * 100_000 + b"\r\n--b\r\n\r\nabc\r\n--b--",
-        b"--b" + b" " * 10_000 + b"\r\n\r\nabc\r\n--b--",
-        b"--bx\r\n\r\nabc\r\n--b--",
-        b"--b\n\nabc\n--b--",
-        b"x--b\r\n\r\nabc",
-        b"--b\r\n folded: x\r\n\r\nabc\r\n--b--",
-        b"--b\r\n\r\nabc\r\n--b-",
+        b"x" * 100_000 + b"\r\n--b\r\n\r\nabc\r\n--b--", b"--b" + b" " * 10_000 + b"\r\n\r\nabc\r\n--b--", b"--bx\r\n\r\nabc\r\n--b--",
+        b"--b\n\nabc\n--b--", b"x--b\r\n\r\nabc", b"--b\r\n folded: x\r\n\r\nabc\r\n--b--", b"--b\r\n\r\nabc\r\n--b-",
     ],
     ids=["long preamble", "long padding", "another boundary", "bare line feeds", "not at the start of a line", "folded", "half an end"],
 )

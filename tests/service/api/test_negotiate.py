@@ -7,14 +7,9 @@ from service.errors import NotAcceptableError
 @pytest.mark.parametrize(
     ("accept", "kind"),
     [
-        ("", "application/json"),
-        ("*/*", "application/json"),
-        ("image/png", "image/png"),
-        ("IMAGE/PNG", "image/png"),
-        ("application/problem+json, application/json", "application/json"),
-        ("image/*;q=0.2, application/*;q=0.9", "application/json"),
-        ("application/json;q=2, image/png", "application/json"),
-        ("application/json;q=0, */*;q=0.1", "image/png"),
+        ("", "application/json"), ("*/*", "application/json"), ("image/png", "image/png"), ("IMAGE/PNG", "image/png"),
+        ("application/problem+json, application/json", "application/json"), ("image/*;q=0.2, application/*;q=0.9", "application/json"),
+        ("application/json;q=2, image/png", "application/json"), ("application/json;q=0, */*;q=0.1", "image/png"),
         (",,", "application/json"),
     ],
 )

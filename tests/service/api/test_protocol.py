@@ -63,7 +63,6 @@ async def test_headers_that_do_not_come_to_an_end_are_cut_off(port, start):
 
 async def test_headers_that_trickle_are_cut_off_too(port):
     async with connected(port) as (reader, writer):
-
         async def trickle() -> None:
             while True:
                 writer.write(b"X: y\r\n")

@@ -55,13 +55,8 @@ def spin(_: Study) -> None:
 
 
 COMMANDS = {
-    "refuse": refuse,
-    "fail": fail,
-    "grow": grow,
-    "print": print_native,
-    "spin": spin,
-    "die": lambda _: os._exit(3),
-    "segfault": lambda _: ctypes.string_at(0),
+    "refuse": refuse, "fail": fail, "grow": grow, "print": print_native, "spin": spin,
+    "die": lambda _: os._exit(3), "segfault": lambda _: ctypes.string_at(0),
     "write": lambda study: Path(study.metadata["path"]).write_bytes(b"x"),
 }
 

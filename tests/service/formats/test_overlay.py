@@ -72,16 +72,13 @@ def yellow(pixels: np.ndarray) -> int:
     return int((np.abs(pixels[:, overlay.VIEW + 60 :] - (255, 205, 70)).sum(axis=-1) < 20).sum())
 
 
+
+
 @pytest.mark.parametrize(
     ("name", "said"),
     [
-        ("age_at_xray_years", "Age at X-ray (years)"),
-        ("physical_activity_min_per_day", "Physical activity (min/d)"),
-        ("bmi", "BMI"),
-        ("femoral_neck_bmd", "Femoral neck BMD"),
-        ("t_score", "T-score"),
-        ("weight_kg", "Weight (kg)"),
-        ("no_finding", "No finding"),
+        ("age_at_xray_years", "Age at X-ray (years)"), ("physical_activity_min_per_day", "Physical activity (min/d)"), ("bmi", "BMI"),
+        ("femoral_neck_bmd", "Femoral neck BMD"), ("t_score", "T-score"), ("weight_kg", "Weight (kg)"), ("no_finding", "No finding"),
     ],
 )
 def test_names_are_said_as_one_says_them(name, said):

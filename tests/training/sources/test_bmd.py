@@ -11,15 +11,8 @@ from training.sources import CohortError, Row
 from training.sources.bmd import COLUMNS, read
 
 GOOD = {
-    "patient_id": "hip-1",
-    "image": "images/hip-1.png",
-    "femoral_neck_bmd_g_cm2": "0.812",
-    "bmd_scale": "GE-Lunar",
-    "age_at_xray_years": "74.3",
-    "height_cm": "162.5",
-    "weight_kg": "68",
-    "sex": "female",
-    "laterality": "left",
+    "patient_id": "hip-1", "image": "images/hip-1.png", "femoral_neck_bmd_g_cm2": "0.812", "bmd_scale": "GE-Lunar",
+    "age_at_xray_years": "74.3", "height_cm": "162.5", "weight_kg": "68", "sex": "female", "laterality": "left",
 }
 
 
@@ -80,8 +73,7 @@ def test_an_empty_table_misses_its_columns(tmp_path):
 def test_a_missing_column_is_named(tmp_path):
     without = tuple(name for name in COLUMNS if name not in ("bmd_scale", "sex"))
     assert problems(cohort(tmp_path, GOOD, columns=without)) == [
-        "cohort.csv:1: bmd_scale: column is missing",
-        "cohort.csv:1: sex: column is missing",
+        "cohort.csv:1: bmd_scale: column is missing", "cohort.csv:1: sex: column is missing",
     ]
 
 

@@ -18,13 +18,8 @@ Side = Literal["left", "right"]
 
 RESIDUAL_SD = 0.112  # g/cm2: what age, sex, build and habits leave open; about two thirds of the population's variance
 MISSING = {  # share of cases in which the cohort does not know the field
-    "age_at_dxa_years": 0.5,
-    "height_cm": 0.04,
-    "weight_kg": 0.04,
-    "alcohol_units_per_week": 0.2,
-    "physical_activity_min_per_day": 0.25,
-    "diet_quality_score": 0.25,
-    "smoking_status": 0.15,
+    "age_at_dxa_years": 0.5, "height_cm": 0.04, "weight_kg": 0.04, "alcohol_units_per_week": 0.2,
+    "physical_activity_min_per_day": 0.25, "diet_quality_score": 0.25, "smoking_status": 0.15,
 }
 
 

@@ -33,8 +33,19 @@ class Geometry:
 
 
 @dataclass(frozen=True)
+class Resize:
+    """How the square became the network's picture; then grey values were stretched between two of its percentiles."""
+
+    rows: int
+    columns: int
+    filter: str
+    low_percentile: float
+    high_percentile: float
+
+
+@dataclass(frozen=True)
 class UsedImage:
-    """Provenance of one image that was read: which file, what it says of itself, what decoded it, and why it was chosen."""
+    """Provenance of one image that was read: all that it takes to make the network's tensor from the file again."""
 
     input: str
     sha256: str
@@ -45,8 +56,10 @@ class UsedImage:
     columns: int
     decoder: str
     resolution_level: int  # each level halves both sides; 0 is the whole picture
-    chosen_because: str
+    lut: str  # what made grey values out of stored ones
     geometry: Geometry
+    resize: Resize
+    chosen_because: str
 
 
 @dataclass(frozen=True)

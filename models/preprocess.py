@@ -12,7 +12,7 @@ from PIL import Image as PillowImage
 from models.decode.image import Header, Image, Side
 from models.decode.reduction import Grid
 from models.errors import NotEvaluableError
-from models.prediction import FieldValue, Geometry, Tensors
+from models.prediction import FieldValue, Geometry, Resize, Tensors
 from models.spec import Field, ImageInput, Intensity, TabularInput
 
 Pixels = NDArray[np.float32]
@@ -39,6 +39,12 @@ def image_tensor(part: ImageInput, image: Image, side: Side | None) -> tuple[Pix
     shown = stretched(square, covered(geometry, height, width), part.intensity)
     mean, std = (np.asarray(values, np.float32).reshape(channels, 1, 1) for values in (part.mean, part.std))
     return ((shown[np.newaxis] - mean) / std).astype(np.float32), geometry
+
+
+def resize_of(part: ImageInput) -> Resize:
+    """What `image_tensor` does to the square, for the answer."""
+    _, height, width = part.shape
+    return Resize(height, width, "bilinear, antialiased", part.intensity.low_percentile, part.intensity.high_percentile)
 
 
 def table_tensors(table: TabularInput, values: Mapping[str, FieldValue]) -> Tensors:

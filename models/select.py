@@ -15,6 +15,7 @@ from models.spec import ImageInput
 
 GREY = ("MONOCHROME1", "MONOCHROME2")
 CODE_STRING = re.compile(r"[A-Z0-9_ ]{1,16}")  # CS, PS3.5 table 6.2-1
+SQUARE_TOLERANCE = 0.02  # of the sides of a pixel
 STATE_SIDE = "State the side in the metadata field laterality: left or right."
 ONE_PICTURE = "Send one picture, or DICOM files, whose headers tell which of them fits."
 
@@ -81,6 +82,8 @@ def _objections(image: ImageInput, header: Header, side: Side | None) -> Iterato
         yield from _kind_objections(image, header)
         yield from _view_objections(image, header)
         yield from _side_objections(image, header, side)
+    if abs(header.pixel_aspect - 1) > SQUARE_TOLERANCE:
+        yield "its pixels are not square: it would be read stretched"
     if min(header.rows, header.columns) < image.min_side_pixels:
         yield f"the shorter side has fewer than {image.min_side_pixels} pixels"
 

@@ -13,7 +13,7 @@ from models.decode.image import Header, Side
 from models.errors import Detail, MissingImageError, StudyError
 from models.metadata import Fields, refuse_another_patient, resolve, training_range, validate
 from models.prediction import DECODE, PREPROCESS, Quality, Reading, Tensors, UnusedImage, UsedImage
-from models.preprocess import image_tensor, sufficient_level, table_tensors, view_geometry
+from models.preprocess import image_tensor, resize_of, sufficient_level, table_tensors, view_geometry
 from models.select import Rejection, Selection, select
 from models.spec import ImageInput, ModelSpec
 
@@ -71,7 +71,7 @@ def read_study(spec: ModelSpec, study: Study, limits: Limits) -> Reading:
     tensors: Tensors = {}
     used = tuple(_read_image(candidates, limits, _side(side), tensors, timing_ms) for candidates in chosen)
     tensors |= table_tensors(spec.table, values)
-    seen = [check for candidates in chosen for check in (_body_part(candidates), _view(candidates))]
+    seen = [check for candidates in chosen for check in (_body_part(candidates), _view(candidates), _annotation(candidates))]
     quality = (*seen, *_laterality(spec, values), *reservations, training_range(spec, values))
     return Reading(tensors, used, tuple(_unused(chosen)), values, quality, timing_ms)
 
@@ -128,8 +128,10 @@ def _read_image(
         columns=header.columns,
         decoder=image.decoder,
         resolution_level=image.grid.level,
-        chosen_because=candidates.selection.reason,
+        lut=image.lut,
         geometry=geometry,
+        resize=resize_of(part),
+        chosen_because=candidates.selection.reason,
     )
 
 
@@ -151,6 +153,12 @@ def _body_part(candidates: _Candidates) -> Quality:
 def _view(candidates: _Candidates) -> Quality:
     stated, accepted = candidates.header.view_position, " or ".join(candidates.image.views)
     return Quality("view", bool(stated), f"the header states {stated}" if stated else f"nothing shows that the view is {accepted}")
+
+
+def _annotation(candidates: _Candidates) -> Quality:
+    stated = candidates.header.burned_in
+    detail = "the header states burned-in annotation: text may lie over the picture" if stated else "the header states none"
+    return Quality("burned_in_annotation", passed=not stated, detail=detail)
 
 
 def _laterality(spec: ModelSpec, values: Fields) -> Iterator[Quality]:

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from models.decode import grayscale
 from models.decode.grayscale import Lut, Range, Rescale, Stored, Values, Window
 from models.decode.image import Header, Limits
 from models.decode.part10 import open_dataset
 from models.decode.patient import body_part_of, laterality_of, patient_digest_of, patient_of, shows_both_sides, view_of
-from models.decode.pixels import GREY, Decoded, PixelModule, StoredValues, check_pixel_data, pixel_module, stored_values_of
+from models.decode.pixels import GREY, Decoded, PixelModule, StoredValues, check_pixel_data, pixel_aspect_of, pixel_module, stored_values_of
 from models.decode.reduction import Grid, averaged
 from models.decode.tags import Tag
-from models.decode.transforms import is_inverted, modality_step, voi_step
+from models.decode.transforms import described, is_inverted, modality_step, voi_step
 from models.errors import NotEvaluableError, UnreadableImageError, UnsuitableImageError
 
 if TYPE_CHECKING:
@@ -41,6 +41,8 @@ def header_of(data: bytes, limits: Limits) -> Header:
         image_type=dataset.strings(Tag.IMAGE_TYPE),
         presentation_intent=dataset.text(Tag.PRESENTATION_INTENT_TYPE),
         orientation=dataset.strings(Tag.PATIENT_ORIENTATION),
+        burned_in=dataset.text(Tag.BURNED_IN_ANNOTATION) == "YES",
+        pixel_aspect=pixel_aspect_of(dataset),
         laterality=laterality_of(dataset),
         two_sided=shows_both_sides(dataset),
         patient=patient_of(dataset),
@@ -53,8 +55,17 @@ def stored_values_of_file(data: bytes, limits: Limits) -> StoredValues:
     return _decode_stored(data, limits, 0)[2].values
 
 
-def pixels_of(data: bytes, limits: Limits, *, apply_voi: bool, level: int = 0) -> tuple[Values, str, Grid]:
-    """Decode a greyscale DICOM image to (rows, columns) float32 in [0, 1], name what decoded it, and say where the samples lie."""
+class Shown(NamedTuple):
+    """Pixels (rows, columns) float32 in [0, 1], what decoded them, where they lie, and what made them out of stored values."""
+
+    pixels: Values
+    decoder: str
+    grid: Grid
+    lut: str
+
+
+def pixels_of(data: bytes, limits: Limits, *, apply_voi: bool, level: int = 0) -> Shown:
+    """Decode a greyscale DICOM image."""
     dataset, module, decoded = _decode_stored(data, limits, level)
     modality = modality_step(dataset, signed=module.signed)
     decoder, (stored, grid) = decoded.decoder, averaged(decoded.values, decoded.grid, level)
@@ -62,7 +73,8 @@ def pixels_of(data: bytes, limits: Limits, *, apply_voi: bool, level: int = 0) -
     values, span = _apply_modality(stored, modality, module)
     voi = voi_step(dataset, span) if apply_voi else None
     pixels = grayscale.stretch(values, span) if voi is None else _apply_voi(values, voi)
-    return (grayscale.invert(pixels) if is_inverted(dataset) else pixels), decoder, grid
+    inverted = is_inverted(dataset)
+    return Shown(grayscale.invert(pixels) if inverted else pixels, decoder, grid, described(modality, voi, inverted=inverted))
 
 
 def _decode_stored(data: bytes, limits: Limits, level: int) -> tuple[DataSet, PixelModule, Decoded]:

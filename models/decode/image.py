@@ -57,6 +57,8 @@ class Header:
     presentation_intent: str = ""
     orientation: tuple[str, ...] = ()  # Patient Orientation: where rows and columns run to
     laterality: Side | None = None
+    burned_in: bool = False  # Burned In Annotation is YES: text may lie over the picture
+    pixel_aspect: float = 1.0  # height of a pixel over its width
     two_sided: bool = False  # Image Laterality says that both sides are shown
     patient: Patient = Patient()
     patient_digest: str = ""  # tells two patients apart without holding who they are
@@ -64,9 +66,13 @@ class Header:
 
 @dataclass(frozen=True)
 class Image:
-    """Decoded pixels: float32 (H, W) in [0, 1], bright = dense; `decoder` names what decoded them, `grid` says where they lie."""
+    """Decoded pixels: float32 (H, W) in [0, 1], bright = dense.
+
+    `decoder` names what decoded them, `grid` says where they lie, `lut` what made grey values out of stored ones.
+    """
 
     pixels: NDArray[np.float32]
     header: Header
     decoder: str
     grid: Grid = FULL
+    lut: str = ""

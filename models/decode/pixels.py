@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, NamedTuple
@@ -71,6 +72,17 @@ def pixel_module(dataset: DataSet, limits: Limits) -> PixelModule:
     _check_size(module, limits)
     _check_cells(module)
     return module
+
+
+def pixel_aspect_of(dataset: DataSet) -> float:
+    """Height of a pixel over its width (PS3.3 C.7.6.3.1.7, 10.7.1.3), 1 if not stated; of several statements the farthest from 1."""
+    ratios = [1.0]
+    for tag in (Tag.PIXEL_SPACING, Tag.IMAGER_PIXEL_SPACING, Tag.PIXEL_ASPECT_RATIO):  # all are row spacing, then column spacing
+        values = dataset.strings(tag)
+        with suppress(ValueError, ZeroDivisionError):
+            ratio = float(values[0]) / float(values[1]) if len(values) == 2 else 0.0
+            ratios += [ratio] if 0 < ratio < math.inf else []
+    return max(ratios, key=lambda ratio: abs(math.log(ratio)))
 
 
 def check_pixel_data(dataset: DataSet, uid: str, module: PixelModule) -> None:

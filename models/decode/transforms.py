@@ -57,6 +57,19 @@ def is_inverted(dataset: DataSet) -> bool:
     return dataset.text(Tag.PHOTOMETRIC_INTERPRETATION) == "MONOCHROME1" or dataset.text(Tag.PRESENTATION_LUT_SHAPE) == "INVERSE"
 
 
+def described(modality: Rescale | Lut, voi: Lut | Window | None, *, inverted: bool) -> str:
+    """The steps in words, as they stand in the answer."""
+    if isinstance(modality, Lut):
+        steps = ["Modality LUT"]
+    else:
+        steps = [] if modality == Rescale() else [f"rescale slope {modality.slope:g} intercept {modality.intercept:g}"]
+    if isinstance(voi, Window):
+        steps.append(f"window centre {voi.center:g} width {voi.width:g} {voi.function}")
+    elif voi is not None:
+        steps.append("VOI LUT")
+    return ", ".join([*steps, *(["inverted"] if inverted else [])]) or "none"
+
+
 def _number(dataset: DataSet, tag: Tag, absent: float) -> float:
     if not dataset.text(tag):
         return absent

@@ -116,8 +116,18 @@ class AttentionOut(Out):
     images: tuple[AttentionMapOut, ...]
 
 
+class ResizeOut(Out):
+    """How the square became the network's picture; then grey values were stretched between two of its percentiles."""
+
+    rows: int
+    columns: int
+    filter: str
+    low_percentile: float
+    high_percentile: float
+
+
 class ImageOut(Out):
-    """One image that was read, and how."""
+    """One image that was read, and all that it takes to make the network's tensor from the file again."""
 
     input: str
     sha256: str
@@ -127,7 +137,10 @@ class ImageOut(Out):
     rows: int
     columns: int
     decoder: str
-    resolution_level: int = 0
+    resolution_level: int = Field(0, description="each level halves both sides; 0 is the whole picture")
+    lut: str = Field(description="what made grey values out of stored ones")
+    geometry: GeometryOut
+    resize: ResizeOut
     chosen_because: str
 
 

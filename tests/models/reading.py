@@ -3,7 +3,7 @@
 import numpy as np
 
 from models.bmd import METADATA, SPEC
-from models.prediction import FieldValue, Geometry, Reading, UsedImage
+from models.prediction import FieldValue, Geometry, Reading, Resize, UsedImage
 from models.spec import ErrorDistribution, Measured
 
 ERRORS = ErrorDistribution(level=0.9, half_width=0.1, cases=99, absolute_errors=tuple(np.linspace(0, 0.2, 21).tolist()))
@@ -22,7 +22,8 @@ def reading(**fields):
     values = {field.name: FieldValue(None, "missing") for field in METADATA.fields}
     values |= {name: FieldValue(value, "request") for name, value in fields.items()}
     geometry = Geometry(0, 0, 512, 416, 512, 0, 48, mirrored=False)
-    used = UsedImage("image", "00" * 32, "", "", "MONOCHROME2", 512, 416, "test", 0, "the only one", geometry)
+    resize = Resize(224, 224, "bilinear", 0.5, 99.5)
+    used = UsedImage("image", "00" * 32, "", "", "MONOCHROME2", 512, 416, "test", 0, "none", geometry, resize, "the only one")
     return Reading({}, (used,), (), values, (), {"decode": 1.0, "preprocess": 2.0})
 
 

@@ -163,3 +163,30 @@ def test_every_real_file_that_is_no_adult_hip_is_refused_cleanly(folder):
     for path in paths:
         with pytest.raises(StudyError):
             read(path.read_bytes(), sex="female")
+
+
+@pytest.mark.parametrize(("attributes", "square"), [
+    ({"PixelSpacing": ["0.14", "0.14"]}, True), ({"PixelSpacing": ["0.14", "0.2"]}, False), ({"ImagerPixelSpacing": ["0.2", "0.1"]}, False),
+    ({"PixelAspectRatio": ["1", "1"]}, True), ({"PixelAspectRatio": ["4", "3"]}, False), ({"PixelSpacing": ["0", "0"]}, True),
+])  # fmt: skip
+def test_a_picture_whose_pixels_are_not_square_is_refused_not_stretched(attributes, square):
+    data = changed(**attributes)
+    if square:
+        assert read(data).images
+    else:
+        with pytest.raises(UnsuitableImageError, match="not square"):
+            read(data)
+
+
+@pytest.mark.parametrize(("stated", "passed"), [("YES", False), ("NO", True), (None, True)])
+def test_burned_in_annotation_is_a_reservation(stated, passed):
+    reading = read(changed(**({"BurnedInAnnotation": stated} if stated else {})))
+    assert quality(reading)["burned_in_annotation"].passed is passed
+
+
+def test_the_answer_tells_how_the_tensor_can_be_made_again():
+    tags = {"RescaleSlope": "2", "RescaleIntercept": "-5", "WindowCenter": "2000", "WindowWidth": "3000"}
+    used = read(changed(**tags, PhotometricInterpretation="MONOCHROME1")).images[0]
+    assert used.lut == "rescale slope 2 intercept -5, window centre 2000 width 3000 LINEAR, inverted"
+    assert (used.resize.rows, used.resize.columns) == SPEC.images[0].shape[1:]
+    assert read(EXAMPLE_PNG, **EXAMPLE_METADATA).images[0].lut == "none"

@@ -10,7 +10,7 @@ import numpy as np
 
 from models.decode import Limits
 from models.errors import Detail, InvalidMetadataError
-from models.prediction import FieldValue, Geometry, Quality, Reading, UnusedImage, UsedImage
+from models.prediction import FieldValue, Geometry, Quality, Reading, Resize, UnusedImage, UsedImage
 from models.spec import ModelSpec
 from models.study import Study
 from service.decoding import worker
@@ -23,7 +23,9 @@ def read(spec: ModelSpec, study: Study, limits: Limits) -> Reading:
     time.sleep(float(study.metadata.get("sleep", 0)))
     data = study.parts[0].data
     geometry = Geometry(0, 0, 1, 1, 1, 0, 0, mirrored=False)
-    used = UsedImage("image", "00", "1.2", "1.2.840", "MONOCHROME2", 1, 1, "none", 0, f"pid {os.getpid()}, {limits.max_pixels}", geometry)
+    resize = Resize(1, 1, "none", 0.0, 100.0)
+    why = f"pid {os.getpid()}, {limits.max_pixels}"
+    used = UsedImage("image", "00", "1.2", "1.2.840", "MONOCHROME2", 1, 1, "none", 0, "none", geometry, resize, why)
     values = {"a": FieldValue(1.5, "request"), "b": FieldValue(None, "missing"), "c": FieldValue("x", "dicom")}
     tensors = {"image": np.frombuffer(data[:3], np.uint8).astype(np.float32).reshape(1, -1), "length": np.float32([len(data)])}
     quality = (Quality("name", passed=True, detail=spec.name),)

@@ -1,0 +1,110 @@
+"""The gate before every model: does this picture show the body part at all, the right way up, and is there something to see?
+
+One small network for the whole service names the body part and the orientation of a thumbnail. It refuses on positive evidence
+only: it has seen few hips of real patients, and a hip that looks strange to it must still pass.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.spec import Frozen
+
+Part = Literal["hip", "chest", "breast", "head", "none"]
+Thumbnail = NDArray[np.float32]
+Probabilities = NDArray[np.float32]
+
+
+class GateSpec(Frozen):
+    """What the gate's network reads and answers, and when a picture is refused. Thresholds come from validation pictures."""
+
+    name: str = "gate"
+    version: str = "1.0.0"
+    intended_use: str = (
+        "Refuses pictures that clearly show another body part than a model reads, or that are turned, blank or saturated. Passing it "
+        "is no proof that a picture is suitable."
+    )
+    size: int = 96  # sides of the thumbnail: the whole picture, padded to a square, between two percentiles
+    low_percentile: float = 1.0
+    high_percentile: float = 99.0
+    parts: tuple[Part, ...] = ("hip", "chest", "breast", "head", "none")
+    degrees: tuple[int, ...] = (0, 90, 180, 270)  # by which the picture is turned counter-clockwise
+    thumbnail: str = "thumbnail"  # tensor (B, 1, size, size) in [0, 1]
+    part: str = "part"  # tensor (B, 5): probabilities
+    orientation: str = "orientation"  # tensor (B, 4): probabilities, without meaning for breasts and none
+    upright_parts: tuple[Part, ...] = ("hip", "chest")  # whose orientation can be told, and is checked
+    other_part: float = 0.90  # from this probability of everything but the expected part together, the picture is refused
+    other_part_stated: float = 0.98  # the same where the header states the expected part
+    turned: float = 0.95  # from this probability of one other orientation
+    flat: float = 0.80  # share of the picture in one grey level from which there is not enough to see; a breast may have more
+    flat_breast: float = 0.97
+    training_data: str = ""  # stamped in by export, outside the digest
+
+    def digest(self) -> str:
+        """Fingerprint of the declaration: ``sha256:<hex>``."""
+        return "sha256:" + hashlib.sha256(self.model_dump_json(exclude={"training_data"}).encode()).hexdigest()
+
+
+GATE = GateSpec()
+# Body Part Examined of a model's image input -> what the gate must see.
+EXPECTED: dict[str, Part] = {"HIP": "hip", "PELVIS": "hip", "CHEST": "chest", "BREAST": "breast", "HEAD": "head", "BRAIN": "head"}
+NAMES = {"hip": "a hip", "chest": "a chest", "breast": "a breast", "head": "a head", "none": "none of the body parts that it knows"}
+GREY_LEVELS = 32
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What the gate says of one picture: the reason to refuse it, empty where it passes, and what it saw."""
+
+    refusal: str
+    seen: str
+    confirmed: bool  # the expected part is the likeliest
+
+
+def expected_part(body_parts: tuple[str, ...]) -> Part | None:
+    """What an image input should show; None where the gate knows none of its body parts."""
+    return next((EXPECTED[name] for name in body_parts if name in EXPECTED), None)
+
+
+def judge(expected: Part, part: Probabilities, orientation: Probabilities, thumbnail: Thumbnail, *, stated: bool) -> Verdict:
+    """Pass or refuse a picture.
+
+    Parameters
+    ----------
+    expected
+        The body part that the model reads.
+    part, orientation
+        The network's probabilities, (5,) and (4,).
+    thumbnail
+        (1, size, size): how much of it has one grey level is measured here.
+    stated
+        The header states the expected part: it takes more to believe otherwise.
+    """
+    seen = GATE.parts[int(np.argmax(part))]
+    told = f"looks like {NAMES[seen]} ({part.max():.2f}), {NAMES[expected]} {part[GATE.parts.index(expected)]:.2f}"
+    return Verdict(_refusal(expected, part, orientation, thumbnail, stated=stated), told, seen == expected)
+
+
+def flat_share(thumbnail: Thumbnail) -> float:
+    """The share of the picture that has the most frequent of 32 grey levels: collimation, background or saturation."""
+    counts = np.bincount(np.minimum((thumbnail * GREY_LEVELS).astype(np.int64).ravel(), GREY_LEVELS - 1))
+    return float(counts.max() / thumbnail.size)
+
+
+def _refusal(expected: Part, part: Probabilities, orientation: Probabilities, thumbnail: Thumbnail, *, stated: bool) -> str:
+    likelihood = float(part[GATE.parts.index(expected)])
+    others = GATE.other_part_stated if stated else GATE.other_part
+    if flat_share(thumbnail) > (GATE.flat_breast if expected == "breast" else GATE.flat):
+        return "almost all of the picture has one grey level: mostly collimation, background or saturation"
+    if 1 - likelihood > others:
+        seen = max((probability, name) for name, probability in zip(GATE.parts, part, strict=True) if name != expected)[1]
+        return f"the picture looks like {NAMES[seen]}, not like {NAMES[expected]}"
+    turned = int(np.argmax(orientation))
+    if expected in GATE.upright_parts and turned and orientation[turned] > GATE.turned and likelihood > 0.5:
+        return f"the picture is turned by {GATE.degrees[turned]} degrees"
+    return ""

@@ -1,0 +1,1 @@
+"""What is fast, and how fast: programs that measure, none of which is a test."""

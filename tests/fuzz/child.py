@@ -64,7 +64,7 @@ def _guided(folder, runs, seed, read, mutated) -> None:
         f"-seed={seed}",
         f"-max_len={LARGEST}",
         "-rss_limit_mb=0",
-        "-timeout=0",
+        "-timeout=600",
         "-len_control=0",
         "-print_final_stats=0",
     ]

@@ -107,6 +107,7 @@ DEFLATED = [
 ]  # fmt: skip
 HEADERS = [
     Case(24, "65535 x 65535", lut(Rows=65535, Columns=65535), TooLargeError, "max_pixels"),
+    Case(24, "more rows than pixels", lut(Rows=300), UnreadableImageError, "Pixel Data (7FE0,0010)"),
     Case(24, "2^31 - 1 frames", lut(NumberOfFrames=2**31 - 1), TooLargeError, "max_frames"),
     Case(24, "64 bits", lut(BitsAllocated=64, BitsStored=64, HighBit=63), UnreadableImageError, "Bits Allocated (0028,0100)"),
     Case(25, "rows as UL", lambda: replaced(hip_dicom(), b"\x28\0\x10\0US\2\0\0\1", b"\x28\0\x10\0UL\4\0\0\1\0\0"),

@@ -6,11 +6,12 @@ import tracemalloc
 import pytest
 
 from models import SPECS
-from models.decode import Limits
+from models.decode import Limits, read_header, stored_values
 from models.errors import StudyError
 from models.prediction import Reading
 from models.study import Part, Study, read_study
 from tests.models.decode.hostile_corpus import CASES, Case
+from tests.models.decode.synthetic import RLE, compressed, radiograph
 from tests.service.studies import CANARY, CANARY_ID, METADATA
 
 SLOWEST_S = 1.5  # of one processor; the worker's own limit is twenty
@@ -60,3 +61,11 @@ def test_the_same_instance_with_other_pixels_is_another_image():
     assert one.images[0].sop_instance_uid == other.images[0].sop_instance_uid
     assert one.images[0].sha256 != other.images[0].sha256
     assert (one.tensors["image"] != other.tensors["image"]).any()
+
+
+@pytest.mark.parametrize("last", [0xA5A5, 0x5A5A, 0xA55A, 0x5AA5, 0x00A5, 0])
+def test_whole_rle_segments_are_whole_whatever_they_end_with(last):
+    pixels = radiograph(bits=16)
+    pixels[-1, -1] = last
+    data = compressed(pixels, RLE, bits=16)
+    assert (stored_values(data, read_header(data, Limits()), Limits()) == pixels).all()

@@ -1,10 +1,11 @@
 .DEFAULT_GOAL := help
-.PHONY: help serve test lint artifacts bench-decode lock clean
+.PHONY: help serve test lint artifacts bench-decode bench-probe fuzz lock clean
 .DELETE_ON_ERROR:
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 PORT ?= 8000
 PYTEST_ARGS ?=
+FUZZ_SECONDS ?= 3600
 
 SERVE := .venv/serve
 TEST := .venv/test
@@ -35,6 +36,12 @@ artifacts: $(TEST)/.stamp  ## synthesise, fit, evaluate and export the reference
 
 bench-decode: $(TEST)/.stamp  ## time and weigh decoding beside pydicom; writes docs/performance/
 	OMP_NUM_THREADS=1 $(TEST)/bin/python -m benchmarks.decode --write docs/performance
+
+fuzz: $(TEST)/.stamp  ## fuzz the decoder worker's entry for FUZZ_SECONDS (an hour), at a low priority
+	OMP_NUM_THREADS=1 nice -n 19 $(TEST)/bin/python -m tests.fuzz $(FUZZ_SECONDS) build/fuzz
+
+bench-probe: $(TEST)/.stamp  ## how long the health probe waits while mammograms decode on all cores
+	$(TEST)/bin/python -m benchmarks.probe
 
 lock: $(TEST)/.stamp  ## write the hash-locked requirements anew from pyproject.toml
 	requirements/lock $(TEST)/bin/uv

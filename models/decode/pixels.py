@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from models.decode.codecs import RLE, SYNTAXES, Compression, Samples
 from models.decode.codestream import Codestream
+from models.decode.completeness import check_complete
 from models.decode.encapsulation import first_frame
 from models.decode.reduction import FULL, Grid
 from models.decode.tags import Tag
@@ -121,7 +122,9 @@ def stored_values_of(dataset: DataSet, uid: str, module: PixelModule, level: int
     reduced = _reduced(frame, said, compression, module, level)
     if reduced:
         return reduced
-    cells = _widen(codec.samples(frame, said, module.allocated), said, module)
+    samples = codec.samples(frame, said, module.allocated)
+    check_complete(frame, said, samples.reshape(module.rows, module.columns), lambda more: codec.samples(more, said, module.allocated))
+    cells = _widen(samples, said, module)
     return Decoded(_values(cells, module).reshape(module.rows, module.columns), codec.name)
 
 

@@ -20,6 +20,7 @@ from PIL.JpegImagePlugin import JpegImageFile
 from PIL.PngImagePlugin import PngImageFile
 
 from models.decode.codestream import probe_jpeg
+from models.decode.completeness import PROGRESSIVE, check_scans
 from models.decode.image import Format, Header, Limits
 from models.decode.png import check_stream, png_header
 from models.decode.reduction import DEEPEST_DCT, FULL, Grid, averaged, block_centre, decode_jpeg
@@ -95,6 +96,8 @@ def _jpeg_size(data: bytes) -> tuple[int, int]:
     said = probe_jpeg(data)
     if said.process not in JPEG_PROCESSES or said.precision != 8:
         raise UnsupportedFormatError("The JPEG is not an 8-bit baseline or progressive one.")
+    if said.process == PROGRESSIVE:
+        check_scans(data)
     return said.rows, said.columns
 
 

@@ -211,22 +211,20 @@ class DecoderPool:
         try:
             async with asyncio.timeout(self._bounds.timeout_s):
                 reply, blobs = await worker.read(wire.order(spec.model_dump_json().encode(), study, self._limits))
+            outcome = wire.reading_of(reply, blobs) if isinstance(reply, wire.Answer) else reply
             intact = worker.studies < self._bounds.studies_per_worker
         except TimeoutError:
             raise DecodingTimeoutError(f"decoding took longer than {self._bounds.timeout_s:g} s") from None
-        except (EOFError, OSError, ValueError):  # the worker died, or sent what is no reply
+        except (EOFError, OSError, ValueError, OverflowError):  # the worker died, or sent what is no reply
             raise DecoderCrashedError("the decoder died of this study") from None
         finally:
             self._study_s += SMOOTHING * (asyncio.get_running_loop().time() - started - self._study_s)
             self._give_back(worker, intact=intact)
-        return self._unpack(reply, blobs)
-
-    def _unpack(self, reply: wire.Reply, blobs: list[bytes]) -> Reading:
-        if isinstance(reply, wire.Answer):
-            return wire.reading_of(reply, blobs)
-        if isinstance(reply, wire.Failure):
-            self._on_failure(reply.kind, reply.frames)
-        raise wire.error_of(reply)
+        if isinstance(outcome, Reading):
+            return outcome
+        if isinstance(outcome, wire.Failure):
+            self._on_failure(outcome.kind, outcome.frames)
+        raise wire.error_of(outcome)
 
     def _give_back(self, worker: Worker, *, intact: bool) -> None:
         if intact:

@@ -5,7 +5,6 @@ A message is the length of its header (4 bytes, little-endian), the header, and 
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -107,10 +106,11 @@ def answer(reading: Reading) -> list[bytes]:
 
 
 def reading_of(header: Answer, blobs: Sequence[bytes]) -> Reading:
-    """The reading that an answer carries."""
+    """The reading that an answer carries; ValueError where its samples do not fit its shapes."""
+    if any(length < 0 for shape in header.shapes.values() for length in shape):  # numpy takes it for "whatever is left"
+        raise ValueError("a length is negative")
     tensors = {
-        name: np.frombuffer(blob, np.float32, count=math.prod(shape)).reshape(shape)
-        for (name, shape), blob in zip(header.shapes.items(), blobs, strict=True)
+        name: np.frombuffer(blob, np.float32).reshape(shape) for (name, shape), blob in zip(header.shapes.items(), blobs, strict=True)
     }
     return Reading(tensors, header.images, header.unused_images, header.metadata, header.quality, header.timing_ms)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -14,7 +13,7 @@ from numpy.typing import NDArray
 from openjpeg.utils import decode_pixel_data as decode_jpeg2000_frame
 
 from models.decode import reduction
-from models.decode.codestream import CUT, EOI, Codestream, probe_jpeg, probe_jpeg2000, probe_rle
+from models.decode.codestream import Codestream, probe_jpeg, probe_jpeg2000, probe_rle
 from models.decode.dataset import EXPLICIT_BIG, EXPLICIT_LITTLE, IMPLICIT_LITTLE, Encoding
 from models.errors import UnreadableImageError
 
@@ -74,10 +73,21 @@ class Syntax:
 
 
 def _decode_rle(frame: bytes, said: Codestream, bits_allocated: int) -> Buffer:
-    """Into memory of the size that the header demands: the decoder refuses segments that give less or more."""
+    """Into memory of the size that the header demands. The decoder refuses segments that give more, and is silent of those that give less.
+
+    It fills each byte plane from its first pixel to its last: where the last is what stood there before, whatever that was, a segment
+    may have ended early, and what stands behind it would be memory that nobody wrote.
+    """
     samples = np.empty(said.rows * said.columns * bits_allocated // 8, np.uint8)
-    imagecodecs.dicomrle_decode(frame, f"<u{bits_allocated // 8}", out=samples.data)
-    return samples
+    last = samples[-bits_allocated // 8 :]
+    untouched = np.ones(last.shape, np.bool_)
+    for unlikely in (0xA5, 0x5A):
+        last[:] = unlikely
+        imagecodecs.dicomrle_decode(frame, f"<u{bits_allocated // 8}", out=samples.data)
+        untouched &= last == unlikely
+        if not untouched.any():
+            return samples
+    raise UnreadableImageError("The RLE segments do not fit the pixel data.")
 
 
 def _decode_jpeg2000(frame: bytes, _: Codestream, __: int) -> bytearray:
@@ -94,21 +104,11 @@ def _decode_jpeg(frame: bytes, said: Codestream, _: int) -> Buffer:
 
 
 def _decode_jpeg_deep(frame: bytes, _: Codestream, __: int) -> Buffer:
-    """Lossless and 12-bit JPEG. libjpeg makes up what is missing before an end marker, out of the one value that it saw last.
-
-    Only then does the last sample repeat the one before it and depend on what stands between scan and end marker.
-    """
     samples: Samples = imagecodecs.jpeg8_decode(frame)
-    if samples.flat[-1] == samples.flat[-2]:
-        whole = zlib.crc32(samples.data)
-        imagecodecs.jpeg8_decode(frame[: frame.rfind(EOI)] + OTHER_END, out=samples)
-        if zlib.crc32(samples.data) != whole:
-            raise UnreadableImageError(CUT)
     return samples
 
 
 BASELINE, EXTENDED, LOSSLESS, LS = 0xC0, 0xC1, 0xC3, 0xF7
-OTHER_END = b"\x00\x55\xaa" * 40 + EOI  # zero first: a scan may end with a fill byte, which with 55 would be a marker
 
 JPEG_8 = Codec("simplejpeg", _decode_jpeg, deepest=8)
 JPEG_DEEP = Codec("imagecodecs", _decode_jpeg_deep)

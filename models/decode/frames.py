@@ -17,9 +17,9 @@ from models.decode.encapsulation import ITEM, first_frame, fragments_of_frames
 from models.decode.functional_groups import functional_groups
 from models.decode.grayscale import Lut, Values, Window
 from models.decode.part10 import open_dataset
-from models.decode.pixels import GREY, PixelModule, StoredValues, check_pixel_data, pixel_module, stored_values_of
+from models.decode.pixels import PixelModule, StoredValues, check_pixel_data, pixel_module, refuse_colour, stored_values_of
 from models.decode.tags import Tag
-from models.errors import UnreadableImageError, UnsuitableImageError
+from models.errors import UnreadableImageError
 
 if TYPE_CHECKING:
     from models.decode.image import Limits
@@ -36,8 +36,7 @@ class Frames:
     def __init__(self, data: bytes, limits: Limits) -> None:
         self._uid, self.dataset = open_dataset(data, limits)
         self.module = pixel_module(self.dataset, limits)
-        if self.module.photometric not in GREY:
-            raise UnsuitableImageError("The image is in colour: only MONOCHROME1 and MONOCHROME2 are read.")
+        refuse_colour(self.module)
         check_pixel_data(self.dataset, self._uid, self.module)
         self._elements = _split(self.dataset, self._uid, self.module)
         self.decoder = self._decoder()

@@ -102,7 +102,7 @@ def functional_groups(dataset: DataSet, frames: int) -> list[FunctionalGroups]:
 
     Raises UnreadableImageError where there are not as many items as frames.
     """
-    per_frame = dataset.items(Tag.PER_FRAME_FUNCTIONAL_GROUPS_SEQUENCE)
+    per_frame: list[DataSet | None] = [*dataset.items(Tag.PER_FRAME_FUNCTIONAL_GROUPS_SEQUENCE)]
     if per_frame and len(per_frame) != frames:
         raise UnreadableImageError("Per-Frame Functional Groups Sequence and Number of Frames contradict each other.")
     shared: dict[Tag, DataSet] = {}

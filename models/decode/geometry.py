@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import permutations
+from itertools import pairwise, permutations
 
 import numpy as np
 from numpy.typing import NDArray
@@ -84,9 +84,9 @@ def in_order(planes: Sequence[Plane]) -> list[int]:
 def coincident(planes: Sequence[Plane], order: Sequence[int]) -> tuple[int, int] | None:
     """Two planes that lie at one position, where there are such."""
     normal = planes[order[0]].normal
-    for one, next_one in zip(order, order[1:], strict=False):
-        if (planes[next_one].position - planes[one].position) @ normal < COINCIDENT_MM:
-            return one, next_one
+    for one, other in pairwise(order):
+        if (planes[other].position - planes[one].position) @ normal < COINCIDENT_MM:
+            return one, other
     return None
 
 
@@ -105,15 +105,21 @@ def stack(planes: Sequence[Plane], order: Sequence[int], thickness: float | None
         return Stack(tuple(order), affine_of(first.position, first.normal * thickness, first))
     positions = np.array([each.position for each in placed])
     intervals = np.diff(positions @ first.normal)
-    typical = float(np.median(intervals))
-    if intervals.max() > 1.5 * typical:
-        missing = int(np.rint(intervals / typical - 1).clip(0).sum())
+    missing = _missing(intervals)
+    if missing:
         raise UnsuitableImageError(f"The series has a gap: about {missing} of its slices are missing between others.")
     step = (positions[-1] - positions[0]) / (len(placed) - 1)
     astray = np.linalg.norm(positions - (positions[0] + np.arange(len(placed))[:, np.newaxis] * step), axis=1)
-    if astray.max() > IRREGULAR * typical:
+    if astray.max() > IRREGULAR * intervals.min():
         raise UnsuitableImageError("The slices do not lie at equal steps along one line.")
     return Stack(tuple(order), affine_of(first.position, step, first))
+
+
+def _missing(intervals: Vector) -> int:
+    """How many slices would fill intervals that are whole multiples of the smallest one; 0 where they are not."""
+    multiples = intervals / intervals.min()
+    whole = np.rint(multiples)
+    return int((whole - 1).sum()) if abs(multiples - whole).max() < 2 * IRREGULAR else 0
 
 
 def affine_of(origin: Vector, step: Vector, first: Plane) -> Affine:
@@ -136,7 +142,8 @@ def checked(affine: Affine) -> Affine:
 
 def spacing_of(affine: Affine) -> Vector:
     """Mm from voxel to voxel along each array axis: (3,)."""
-    return np.linalg.norm(affine[:3, :3], axis=0)
+    spacing: Vector = np.linalg.norm(affine[:3, :3], axis=0)
+    return spacing
 
 
 def nearest_axes(affine: Affine) -> tuple[tuple[int, int, int], Vector]:
@@ -153,11 +160,11 @@ def canonical(voxels: NDArray[np.float32], affine: Affine) -> tuple[NDArray[np.f
     The voxels are a view of what was given; the affine places them where they were.
     """
     axes, signs = nearest_axes(affine)
-    order, flips = axes[::-1], signs[::-1] < 0
+    order = axes[::-1]
     turned = affine.copy()
     turned[:3, :3] = affine[:3, :3][:, order]
     view = voxels.transpose(order)
-    for axis in np.flatnonzero(flips):
+    for axis in (axis for axis, sign in enumerate(signs[::-1]) if sign < 0):
         turned[:3, 3] += turned[:3, axis] * (view.shape[axis] - 1)
         turned[:3, axis] *= -1
         view = np.flip(view, axis)

@@ -117,14 +117,13 @@ def _indices(volume: Volume, points: Vector) -> Vector:
 def _sampled(volume: Volume, indices: Vector) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
     """Values at array indices (3, N), and which of them lie in the volume, half a voxel around the outer centres included."""
     ends = np.array(volume.shape, np.float64)[:, np.newaxis] - 1
-    inside = ((indices >= -0.5) & (indices <= ends + 0.5)).all(axis=0)
+    inside: NDArray[np.bool_] = np.all((indices >= -0.5) & (indices <= ends + 0.5), axis=0)
     if not inside.any():
         raise UnsuitableImageError("The plane does not cross the volume.")
     chosen = np.flatnonzero(inside)
+    chosen = chosen[np.argsort(indices[0, chosen], kind="stable")]
     slices, rows, columns = indices[:, chosen].clip(0, ends)
-    order = np.argsort(slices, kind="stable")
-    chosen, slices, rows, columns = (each[order] for each in (chosen, slices, rows, columns))
-    values = np.zeros(inside.shape, np.float32)
+    values = np.zeros(indices.shape[1], np.float32)
     for index in range(int(slices[0]), int(np.ceil(slices[-1])) + 1):
         near = np.s_[np.searchsorted(slices, index - 1, "right") : np.searchsorted(slices, index + 1, "left")]
         if near.start < near.stop:

@@ -102,6 +102,10 @@ def _check_headers(headers: Sequence[Header], limits: Limits) -> None:
         raise MetadataConflictError("The slices belong to more than one patient.")
     if len({header.study_instance_uid for header in headers}) > 1:
         raise MetadataConflictError("The slices belong to more than one study.")
+    _check_kind(headers)
+
+
+def _check_kind(headers: Sequence[Header]) -> None:
     if any(LOCALIZER in header.image_type for header in headers):
         raise UnsuitableImageError("A localizer is among the slices.", hint=ONE_SERIES)
     for attribute, name in IN_COMMON:
@@ -160,12 +164,12 @@ def _twice(one: _Slice, other: _Slice, headers: Sequence[Header], parts: Sequenc
         return UnsuitableImageError("An instance was sent twice.", hint=ONE_SERIES)
     if one.file != other.file and headers[one.file].sop_instance_uid == headers[other.file].sop_instance_uid:
         return MetadataConflictError("Two different instances have the same SOP Instance UID.")
-    differing = zip(one.distinctions, other.distinctions, DISTINCTIONS, strict=True)
-    reason = next((name for mine, theirs, (*_, name) in differing if mine != theirs), None)
+    values = zip(one.distinctions, other.distinctions, DISTINCTIONS, strict=True)
+    reason = next((name for value, other_value, (*_, name) in values if value != other_value), None)
     if reason:
         return UnsuitableImageError(f"Two slices lie at the same position; they differ in {reason}.", hint=ONE_SERIES)
-    pixels = [Frames(parts[each.file], limits).stored(each.frame).values for each in (one, other)]
-    alike = "the same pixels" if np.array_equal(*pixels) else "different pixels"
+    mine, theirs = (Frames(parts[each.file], limits).stored(each.frame) for each in (one, other))
+    alike = "the same pixels" if np.array_equal(mine, theirs) else "different pixels"
     return UnsuitableImageError(f"Two slices lie at the same position, with {alike}.", hint=ONE_SERIES)
 
 
@@ -197,4 +201,3 @@ def _reader(parts: tuple[bytes, ...], ordered: tuple[_Slice, ...], limits: Limit
         return opened(ordered[index].file).values(ordered[index].frame)
 
     return read
-

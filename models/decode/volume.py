@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 import numpy as np
@@ -30,7 +30,7 @@ class VolumeHeader:
     frame_of_reference_uid: str = ""
     body_part: str = ""
     image_type: tuple[str, ...] = ()
-    patient: Patient = Patient()
+    patient: Patient = field(default_factory=Patient)
     patient_digest: str = ""
 
 

@@ -55,7 +55,7 @@ def slices(orientation=AXIAL, syntax=EXPLICIT, scan=ball, attributes=None, **opt
     return files
 
 
-def mr_slice(pixels, position, orientation, spacing, index, syntax=EXPLICIT, **extra):  # noqa: PLR0917
+def mr_slice(pixels, position, orientation, spacing, index, syntax=EXPLICIT, **extra):
     """One classic MR slice; None takes an attribute away."""
     attributes = {
         "SOPClassUID": MR, "Modality": "MR", "SOPInstanceUID": f"2.25.{1000 + index}", "SeriesInstanceUID": "2.25.20",
@@ -126,7 +126,8 @@ def nifti(voxels, affine, *, compressed=False, order="<", **fields):
     values = {
         "sizeof_hdr": (0, "i", 348), "dim": (40, "8h", (voxels.ndim, *voxels.shape, *[1] * (7 - voxels.ndim))),
         "datatype": (70, "h", codes[voxels.dtype.str[1:]]), "bitpix": (72, "h", 8 * voxels.itemsize),
-        "pixdim": (76, "8f", (1, 1, 1, 1, 1, 1, 1, 1)), "vox_offset": (108, "f", 352), "scl_slope": (112, "f", 0), "scl_inter": (116, "f", 0),
+        "pixdim": (76, "8f", (1, 1, 1, 1, 1, 1, 1, 1)), "vox_offset": (108, "f", 352), "scl_slope": (112, "f", 0),
+        "scl_inter": (116, "f", 0),
         "xyzt_units": (123, "b", 2), "qform_code": (252, "h", 0), "sform_code": (254, "h", 1),
         "quatern": (256, "6f", (0, 0, 0, 0, 0, 0)), "srow": (280, "12f", tuple(np.ravel(affine)[:12])), "magic": (344, "4s", b"n+1\0"),
     }  # fmt: skip

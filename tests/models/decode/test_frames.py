@@ -19,10 +19,33 @@ from models.decode.volumes import read_volume
 from models.errors import StudyError, TooLargeError, UnreadableImageError, UnsuitableImageError
 from tests.models.decode.real import DATA, needs_data
 from tests.models.decode.synthetic import (
-    BIG, EXPLICIT, IMPLICIT, J2K, LIMITS, LOSSLESS, LOSSLESS_SV1, LS, RLE, dicom, instance, radiograph, written,
+    BIG,
+    EXPLICIT,
+    IMPLICIT,
+    J2K,
+    LIMITS,
+    LOSSLESS,
+    LOSSLESS_SV1,
+    LS,
+    RLE,
+    dicom,
+    instance,
+    radiograph,
+    written,
 )  # fmt: skip
 from tests.models.decode.synthetic_volume import (
-    AXIAL, CENTRE, CORONAL, ENHANCED_PET, OBLIQUE, SAGITTAL, ball, centroid, enhanced, grid, item, mr_slice,
+    AXIAL,
+    CENTRE,
+    CORONAL,
+    ENHANCED_PET,
+    OBLIQUE,
+    SAGITTAL,
+    ball,
+    centroid,
+    enhanced,
+    grid,
+    item,
+    mr_slice,
 )  # fmt: skip
 
 SHAPE = (9, 40, 44)

@@ -62,8 +62,10 @@ def same(data, image):
 
 
 @settings(max_examples=60, deadline=None)
-@given(AFFINES, st.sampled_from(TYPES), st.booleans(), st.sampled_from([1, 2]), st.booleans(), st.sampled_from(["<", ">"]), st.data())
-def test_voxels_and_places_are_those_of_nibabel(affine, kind, compressed, version, by_qform, order, data):
+@given(AFFINES, st.data())
+def test_voxels_and_places_are_those_of_nibabel(affine, data):
+    kind, version, order = (data.draw(st.sampled_from(each)) for each in (TYPES, [1, 2], ["<", ">"]))
+    compressed, by_qform = data.draw(st.booleans()), data.draw(st.booleans())
     shape = data.draw(st.tuples(*[st.integers(1, 6)] * 3))
     generator = np.random.default_rng(data.draw(st.integers(0, 99)))
     limits = (-100, 100) if kind[0] in "if" else (0, 200)
@@ -246,7 +248,9 @@ def test_a_nifti_file_comes_alone():
             read_volume(parts)
 
 
-@pytest.mark.parametrize("data", [b"", b"\x1f\x8b\x08", gzip.compress(b"no"), b"\x5c\x01\0\0", struct.pack("<i", 348) + bytes(400), dicom()])
+@pytest.mark.parametrize("data", [
+    b"", b"\x1f\x8b\x08", gzip.compress(b"no"), b"\x5c\x01\0\0", struct.pack("<i", 348) + bytes(400), dicom(),
+])  # fmt: skip
 def test_what_is_no_nifti_is_told_apart(data):
     assert not is_nifti(data)
 

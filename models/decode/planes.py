@@ -1,6 +1,6 @@
 """Planes of the patient out of a Volume, whichever way its slices run: sagittal, coronal and axial pictures the right way up.
 
-A volume is read slice by slice and only what the plane crosses is kept: one slice and the picture are all the memory that it takes.
+A volume is read slice by slice and only what the plane crosses is kept: one slice and some arrays as large as the picture.
 """
 
 from __future__ import annotations

@@ -15,7 +15,7 @@ from models.decode.codecs import SYNTAXES
 from models.decode.dataset import DataSet, Element
 from models.decode.encapsulation import ITEM, first_frame, fragments_of_frames
 from models.decode.functional_groups import functional_groups
-from models.decode.grayscale import Lut, Values, Window
+from models.decode.grayscale import Lut, Rescale, Values, Window
 from models.decode.part10 import open_dataset
 from models.decode.pixels import PixelModule, StoredValues, check_pixel_data, pixel_module, refuse_colour, stored_values_of
 from models.decode.tags import Tag
@@ -69,16 +69,20 @@ class Frames:
             return element
         return Element(element.vr, memoryview(NO_TABLE + element.value), undefined_length=True)
 
-    def values(self, index: int) -> Values:
-        """One frame behind its Modality LUT: (rows, columns) float32 in its units."""
-        stored, step = self.stored(index), self.groups[index].modality(signed=self.module.signed)
-        return grayscale.look_up(stored, step) if isinstance(step, Lut) else grayscale.rescale(stored, step)
+    def modality(self, index: int) -> Rescale | Lut:
+        """What makes modality values of the stored values of one frame."""
+        return self.groups[index].modality(signed=self.module.signed)
 
     def voi(self, index: int) -> Lut | Window | None:
         """How one frame asks to be windowed; a display matter, which its values do not have in them."""
-        step = self.groups[index].modality(signed=self.module.signed)
+        step = self.modality(index)
         span = step.output_range if isinstance(step, Lut) else grayscale.rescale_range(self.module.stored_range, step)
         return self.groups[index].voi(span)
+
+
+def modality_values(stored: StoredValues, step: Rescale | Lut) -> Values:
+    """Stored values of a frame behind its Modality LUT: (rows, columns) float32 in its units."""
+    return grayscale.look_up(stored, step) if isinstance(step, Lut) else grayscale.rescale(stored, step)
 
 
 def _split(dataset: DataSet, uid: str, module: PixelModule) -> list[Element]:

@@ -14,9 +14,10 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from models.decode.frames import Frames
+from models.decode.frames import Frames, modality_values
 from models.decode.functional_groups import DISTINCTIONS
 from models.decode.geometry import Plane, Stack, coincident, in_order, stack
+from models.decode.grayscale import Lut, Rescale
 from models.decode.guard import nothing_else_escapes
 from models.decode.image import Header, Limits
 from models.decode.tags import Tag
@@ -41,6 +42,7 @@ class _Slice:
     frame: int
     plane: Plane
     thickness: float | None
+    modality: Rescale | Lut
     units: str
     decoder: str
     frame_of_reference_uid: str
@@ -121,12 +123,12 @@ def _slices(index: int, data: bytes, limits: Limits) -> Iterator[_Slice]:
     is_pet = frames.dataset.text(Tag.MODALITY) == PET
     number_of_slices = frames.dataset.unsigned(Tag.NUMBER_OF_SLICES) if is_pet and Tag.NUMBER_OF_SLICES in frames.dataset else None
     for frame, groups in enumerate(frames.groups):
-        groups.modality(signed=frames.module.signed)  # refused now rather than when it is decoded
         yield _Slice(
             file=index,
             frame=frame,
             plane=groups.plane,
             thickness=groups.thickness,
+            modality=frames.modality(frame),
             units=groups.units,
             decoder=frames.decoder,
             frame_of_reference_uid=frame_of_reference_uid,
@@ -198,6 +200,7 @@ def _reader(parts: tuple[bytes, ...], ordered: tuple[_Slice, ...], limits: Limit
     opened = lru_cache(maxsize=1)(lambda file: Frames(parts[file], limits))
 
     def read(index: int) -> NDArray[np.float32]:
-        return opened(ordered[index].file).values(ordered[index].frame)
+        chosen = ordered[index]
+        return modality_values(opened(chosen.file).stored(chosen.frame), chosen.modality)
 
     return read

@@ -203,6 +203,15 @@ def test_native_frames_are_not_copied():
     assert peak < 4_000_000 < values.nbytes
 
 
+def test_a_volume_can_be_read_as_often_as_one_likes():
+    values, positions = stored(shape=(2, 4, 4))
+    data = enhanced(values, positions, slopes=["1", "2"])
+    limits = Limits(max_frames=2, max_elements=200)
+    volume = decode_frames(data, read_header(data, limits), limits)
+    for _ in range(200):
+        volume.slice(1)
+
+
 @pytest.mark.parametrize("change", [-1, 1])
 def test_as_many_groups_as_frames(change):
     values, positions = stored()

@@ -112,6 +112,14 @@ def test_outside_of_the_volume_stands_its_smallest_value():
     assert (picture.values[~picture.inside] == picture.values[picture.inside].min()).all()
 
 
+def test_the_outer_voxels_reach_half_their_size_beyond_their_centres():
+    upright, affine = cube()
+    edge = 5 * 3.0
+    assert np.array_equal(section(in_memory(upright, affine), "sagittal", edge + 1.4).values, upright[::-1, :, 10].astype(np.float32))
+    with pytest.raises(UnsuitableImageError, match="does not cross"):
+        section(in_memory(upright, affine), "sagittal", edge + 1.6)
+
+
 @pytest.mark.parametrize("position", [-1000.0, 1000.0, float("nan")])
 def test_a_plane_beside_the_volume_is_refused(position):
     with pytest.raises(UnsuitableImageError, match="does not cross"):

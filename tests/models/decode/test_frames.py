@@ -1,6 +1,5 @@
 """Frames of multi-frame objects: those of pydicom, one at a time, in every transfer syntax and behind every offset table."""
 
-import struct
 import tracemalloc
 import warnings
 from itertools import product
@@ -10,7 +9,6 @@ import pydicom
 import pytest
 
 from models.decode import Limits, decode, read_header
-from models.decode.encapsulation import fragments_of_frames
 from models.decode.frames import Frames
 from models.decode.grayscale import Window
 from models.decode.series import decode_frames
@@ -57,18 +55,6 @@ def stored(orientation=AXIAL, shape=SHAPE):
     positions, affine = grid(orientation, shape=shape)
     points = np.indices(shape).reshape(3, -1)
     return ball((affine[:3, :3] @ points + affine[:3, 3:]).reshape(3, *shape)).astype("<u2"), positions
-
-
-def codestreams(values, fragments, table):
-    """Encapsulated pixel data by hand."""
-    body, offsets = b"", []
-    for value in values:
-        offsets.append(len(body))
-        size = -(-len(value) // fragments // 2) * 2
-        pieces = [value[start : start + size] for start in range(0, len(value), size)]
-        body += b"".join(struct.pack("<HHI", 0xFFFE, 0xE000, len(piece)) + piece for piece in pieces)
-    listed = struct.pack(f"<{len(offsets)}I", *offsets) if table else b""
-    return memoryview(struct.pack("<HHI", 0xFFFE, 0xE000, len(listed)) + listed + body)
 
 
 @pytest.mark.parametrize("syntax", [IMPLICIT, EXPLICIT, BIG, DEFLATED, RLE, LOSSLESS, LOSSLESS_SV1, LS, J2K])
@@ -217,33 +203,6 @@ def test_as_many_groups_as_frames(change):
     values, positions = stored()
     with pytest.raises(UnreadableImageError, match="contradict"):
         read_volume([enhanced(values, (positions * 2)[: 9 + change])])
-
-
-SOI = b"\xff\xd8\xff\xf7"
-
-
-@pytest.mark.parametrize(("value", "frames", "extended"), [
-    (codestreams([SOI + bytes(36)] * 2, 2, table=False), 3, None),
-    (codestreams([bytes(40)] * 2, 2, table=False), 2, None),
-    (codestreams([bytes(40)] * 2, 2, table=True), 3, None),
-    (codestreams([bytes(40)] * 2, 1, table=False), 2, (struct.pack("<QQ", 0, 40), struct.pack("<QQ", 40, 40))),
-    (codestreams([bytes(40)] * 2, 1, table=False), 2, (struct.pack("<QQ", 0, 48), struct.pack("<QQ", 40, 50))),
-    (codestreams([bytes(40)] * 2, 1, table=False), 2, (struct.pack("<QQ", 0, 2**63), struct.pack("<QQ", 40, 40))),
-    (codestreams([bytes(40)] * 2, 1, table=False), 2, (bytes(15), struct.pack("<QQ", 40, 40))),
-    (codestreams([bytes(40)] * 2, 1, table=False), 2, (struct.pack("<Q", 0), struct.pack("<Q", 40))),
-    (codestreams([bytes(40)] * 2, 1, table=True), 2, (struct.pack("<QQ", 0, 40), struct.pack("<QQ", 40, 40))),
-])  # fmt: skip
-def test_tables_that_lie_are_refused(value, frames, extended):
-    tables = tuple(memoryview(each) for each in extended) if extended else None
-    with pytest.raises(UnreadableImageError):
-        fragments_of_frames(value, frames, tables)
-
-
-def test_fragments_belong_to_the_frame_that_their_table_says():
-    values = [SOI + bytes([index]) * 36 for index in range(3)]
-    for table in (True, False):
-        frames = fragments_of_frames(codestreams(values, 4, table), 3)
-        assert [b"".join(frame) for frame in frames] == values
 
 
 def test_one_broken_frame_is_refused_and_the_others_are_read():

@@ -54,7 +54,7 @@ def decode_nifti(data: bytes, limits: Limits) -> Volume:
 
 
 def _scaled(stored: NDArray[np.generic], header: NiftiHeader) -> NDArray[np.float32]:
-    with np.errstate(over="ignore"):  # what is too large for float32 becomes infinite, and is refused
+    with np.errstate(over="ignore", invalid="ignore"):  # what is too large becomes infinite, and is refused
         values = (stored.astype(np.float64) * header.slope + header.intercept).astype(np.float32)
     np.nan_to_num(values, copy=False, nan=0.0, posinf=np.inf, neginf=-np.inf)
     if not np.isfinite(values).all():

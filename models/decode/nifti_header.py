@@ -181,13 +181,17 @@ class _Fields:
         return np.vstack([np.reshape(self._read(self.version.srow), (3, 4)), [0, 0, 0, 1]]).astype(np.float64)
 
     def _qform(self) -> Affine:
-        """Method 2 of the standard: a rotation by a unit quaternion, whose first part a is what b, c and d leave of its length."""
+        """Method 2 of the standard: a rotation by a unit quaternion, whose first part a is what b, c and d leave of its length.
+
+        For half a turn nothing is left but noise of the last digit, whose root would be far more: then a is 0, as in the standard's code.
+        """
         *bcd, x, y, z = self._read(self.version.quatern)
         length = float(np.dot(bcd, bcd))
         if not length <= 1 + UNIT:
             raise UnreadableImageError("The NIfTI quaternion is longer than 1.")
-        b, c, d = np.array(bcd) / max(1.0, np.sqrt(length))
-        a = np.sqrt(max(0.0, 1 - length))
+        noise = 3 * float(np.finfo(self.version.quatern[1][-1]).eps)
+        a = np.sqrt(1 - length) if 1 - length >= noise else 0.0
+        b, c, d = np.array(bcd) if a else np.array(bcd) / np.sqrt(length)
         qfac, *sizes = self._read(self.version.pixdim)[:4]
         rotation = np.array([
             [a * a + b * b - c * c - d * d, 2 * (b * c - a * d), 2 * (b * d + a * c)],

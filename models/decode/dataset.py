@@ -106,9 +106,12 @@ class DataSet:
 
     def decimal(self, tag: Tag) -> float | None:
         """The first value of a DS, None where it is absent, malformed or not finite."""
-        first = next(iter(self.strings(tag)), "")
-        value = float(first) if DECIMAL.match(first) else math.nan
-        return value if math.isfinite(value) else None
+        return next(iter(self.decimals(tag)), None)
+
+    def decimals(self, tag: Tag) -> tuple[float | None, ...]:
+        """The values of a DS, None for each that is malformed or not finite."""
+        values = (float(text) if DECIMAL.match(text) else math.nan for text in self.strings(tag))
+        return tuple(value if math.isfinite(value) else None for value in values)
 
     def unsigned(self, tag: Tag) -> int:
         """The one value of a US; UnreadableImageError where it is absent, of another type, or more than one."""

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from importlib.metadata import version
 
 import numpy as np
 from numpy.typing import NDArray
 
 from models.decode import dicom, png, raster
+from models.decode.guard import nothing_else_escapes
 from models.decode.image import Format, Header, Image, Limits
 from models.decode.part10 import is_dicom
-from models.errors import MissingImageError, StudyError, UnreadableImageError, UnsupportedFormatError
+from models.errors import MissingImageError, UnsupportedFormatError
 
 
 def sniff(data: bytes) -> Format:
@@ -39,7 +38,7 @@ def read_header(data: bytes, limits: Limits) -> Header:
     claims more than the limits; UnsupportedFormatError for a transfer syntax that is not read.
     """
     kind = sniff(data)
-    with _nothing_else_escapes("The header of the file cannot be read."):
+    with nothing_else_escapes("The header of the file cannot be read."):
         return dicom.header_of(data, limits) if kind == "dicom" else raster.header_of(data, kind, limits)
 
 
@@ -56,7 +55,7 @@ def decode(data: bytes, header: Header, limits: Limits, *, apply_voi: bool, leve
     Raises UnreadableImageError for broken pixels, UnsuitableImageError for colour, transparency and several frames, and
     NotEvaluableError where the VOI transformation leaves nothing of the image.
     """
-    with _nothing_else_escapes("The pixel data cannot be decoded."):
+    with nothing_else_escapes("The pixel data cannot be decoded."):
         if header.format == "dicom":
             shown = dicom.pixels_of(data, limits, apply_voi=apply_voi, level=level)
             return Image(shown.pixels, header, shown.decoder, shown.grid, shown.lut)
@@ -71,19 +70,8 @@ def stored_values(data: bytes, header: Header, limits: Limits) -> NDArray[np.int
 
     Raises the errors of `decode`, but for those of the greyscale pipeline.
     """
-    with _nothing_else_escapes("The pixel data cannot be decoded."):
+    with nothing_else_escapes("The pixel data cannot be decoded."):
         if header.format == "dicom":
             return dicom.stored_values_of_file(data, limits)
         raster.header_of(data, header.format, limits)
         return raster.samples_of(data, header.format)
-
-
-@contextmanager
-def _nothing_else_escapes(message: str) -> Iterator[None]:
-    """Turn whatever a decoder throws at a broken file into one refusal, without the text that would quote the file."""
-    try:
-        yield
-    except StudyError:
-        raise
-    except Exception:  # noqa: BLE001 - Pillow alone throws seven kinds, SyntaxError among them; none may become a fault of the service
-        raise UnreadableImageError(message) from None

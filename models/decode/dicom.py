@@ -9,7 +9,16 @@ from models.decode.grayscale import Lut, Range, Rescale, Stored, Values, Window
 from models.decode.image import Header, Limits
 from models.decode.part10 import open_dataset
 from models.decode.patient import body_part_of, laterality_of, patient_digest_of, patient_of, shows_both_sides, view_of
-from models.decode.pixels import GREY, Decoded, PixelModule, StoredValues, check_pixel_data, pixel_aspect_of, pixel_module, stored_values_of
+from models.decode.pixels import (
+    Decoded,
+    PixelModule,
+    StoredValues,
+    check_pixel_data,
+    pixel_aspect_of,
+    pixel_module,
+    refuse_colour,
+    stored_values_of,
+)
 from models.decode.reduction import Grid, averaged
 from models.decode.tags import Tag
 from models.decode.transforms import described, is_inverted, modality_step, voi_step
@@ -80,8 +89,7 @@ def pixels_of(data: bytes, limits: Limits, *, apply_voi: bool, level: int = 0) -
 def _decode_stored(data: bytes, limits: Limits, level: int) -> tuple[DataSet, PixelModule, Decoded]:
     uid, dataset = open_dataset(data, limits)
     module = pixel_module(dataset, limits)
-    if module.photometric not in GREY:
-        raise UnsuitableImageError("The image is in colour: only MONOCHROME1 and MONOCHROME2 are read.")
+    refuse_colour(module)
     if module.frames != 1:
         raise UnsuitableImageError("The image has more than one frame.")
     check_pixel_data(dataset, uid, module)

@@ -16,7 +16,7 @@ from models.decode.completeness import check_complete
 from models.decode.encapsulation import first_frame
 from models.decode.reduction import FULL, Grid
 from models.decode.tags import Tag
-from models.errors import TooLargeError, UnreadableImageError
+from models.errors import TooLargeError, UnreadableImageError, UnsuitableImageError
 
 if TYPE_CHECKING:
     from models.decode.dataset import DataSet, Element
@@ -98,6 +98,15 @@ def check_pixel_data(dataset: DataSet, uid: str, module: PixelModule) -> None:
         _check_length(element, module)
     else:
         _probe(element, compression, module)
+
+
+def refuse_colour(module: PixelModule) -> None:
+    """The rule for colour, of true colour and of palettes: refused by its name, before a palette or a pixel is read.
+
+    Raises UnsuitableImageError for any photometric interpretation but MONOCHROME1 and MONOCHROME2.
+    """
+    if module.photometric not in GREY:
+        raise UnsuitableImageError("The image is in colour: only MONOCHROME1 and MONOCHROME2 are read.")
 
 
 class Decoded(NamedTuple):

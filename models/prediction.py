@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -60,6 +60,7 @@ class UsedImage:
     geometry: Geometry
     resize: Resize
     chosen_because: str
+    body_part: str = ""  # as the header states it
 
 
 @dataclass(frozen=True)
@@ -98,6 +99,7 @@ class Reading:
     metadata: dict[str, FieldValue]
     quality: tuple[Quality, ...]
     timing_ms: dict[str, float]
+    thumbnails: Tensors = field(default_factory=dict)  # image input -> (1, S, S) in [0, 1], for the gate
 
 
 @dataclass(frozen=True)

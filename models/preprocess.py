@@ -47,6 +47,18 @@ def resize_of(part: ImageInput) -> Resize:
     return Resize(height, width, "bilinear, antialiased", part.intensity.low_percentile, part.intensity.high_percentile)
 
 
+def thumbnail(image: Image, side: int, intensity: Intensity) -> Pixels:
+    """The whole picture as it lies, (1, side, side) in [0, 1]: padded to a square, resized, stretched.
+
+    Raises NotEvaluableError where the image is constant or holds values that are not finite.
+    """
+    rows, columns, grid = image.header.rows, image.header.columns, image.grid
+    square = max(rows, columns)
+    geometry = Geometry(0, 0, rows, columns, square, (square - rows) // 2, (square - columns) // 2, mirrored=False)
+    view = square_view(image.pixels, geometry, (side, side), (grid.first, grid.first), grid.step)
+    return stretched(view, covered(geometry, side, side), intensity)[np.newaxis]
+
+
 def table_tensors(table: TabularInput, values: Mapping[str, FieldValue]) -> Tensors:
     """Every network field in natural units (F,), categories as their index, and the mask (F,): 1 where present."""
     pairs = [(field, values[field.name].value) for field in table.network_fields]

@@ -11,9 +11,10 @@ from dataclasses import dataclass
 from models.decode import Limits, decode, read_header
 from models.decode.image import Header, Side
 from models.errors import Detail, MissingImageError, StudyError
+from models.gate import GATE
 from models.metadata import Fields, refuse_another_patient, resolve, training_range, validate
 from models.prediction import DECODE, PREPROCESS, Quality, Reading, Tensors, UnusedImage, UsedImage
-from models.preprocess import image_tensor, resize_of, sufficient_level, table_tensors, view_geometry
+from models.preprocess import image_tensor, resize_of, sufficient_level, table_tensors, thumbnail, view_geometry
 from models.select import Rejection, Selection, select
 from models.spec import ImageInput, ModelSpec
 
@@ -69,11 +70,12 @@ def read_study(spec: ModelSpec, study: Study, limits: Limits) -> Reading:
     values, reservations = resolve(spec.table, request, chosen[0].header)
     side = values["laterality"].value if "laterality" in values else None
     tensors: Tensors = {}
-    used = tuple(_read_image(candidates, limits, _side(side), tensors, timing_ms) for candidates in chosen)
+    thumbnails: Tensors = {}
+    used = tuple(_read_image(candidates, limits, _side(side), tensors, thumbnails, timing_ms) for candidates in chosen)
     tensors |= table_tensors(spec.table, values)
     seen = [check for candidates in chosen for check in (_body_part(candidates), _view(candidates), _annotation(candidates))]
     quality = (*seen, *_laterality(spec, values), *reservations, training_range(spec, values))
-    return Reading(tensors, used, tuple(_unused(chosen)), values, quality, timing_ms)
+    return Reading(tensors, used, tuple(_unused(chosen)), values, quality, timing_ms, thumbnails)
 
 
 def _choose(image: ImageInput, study: Study, limits: Limits, side: Side | None) -> _Candidates:
@@ -108,9 +110,9 @@ def _first_error(image: ImageInput, errors: Sequence[Header | StudyError]) -> St
 
 
 def _read_image(
-    candidates: _Candidates, limits: Limits, side: Side | None, tensors: Tensors, timing_ms: dict[str, float]
+    candidates: _Candidates, limits: Limits, side: Side | None, tensors: Tensors, thumbnails: Tensors, timing_ms: dict[str, float]
 ) -> UsedImage:
-    """Decode and preprocess the chosen file into `tensors`, and say where it came from."""
+    """Decode and preprocess the chosen file into `tensors` and `thumbnails`, and say where it came from."""
     part, header = candidates.image, candidates.header
     data = candidates.parts[candidates.selection.index].data
     with _timed(timing_ms, DECODE):
@@ -118,6 +120,7 @@ def _read_image(
         image = decode(data, header, limits, apply_voi=part.intensity.apply_voi, level=level)
     with _timed(timing_ms, PREPROCESS):
         tensors[part.name], geometry = image_tensor(part, image, side)
+        thumbnails[part.name] = thumbnail(image, GATE.size, GATE.intensity)
     return UsedImage(
         input=part.name,
         sha256=hashlib.sha256(data).hexdigest(),
@@ -132,6 +135,7 @@ def _read_image(
         geometry=geometry,
         resize=resize_of(part),
         chosen_because=candidates.selection.reason,
+        body_part=header.body_part,
     )
 
 

@@ -27,6 +27,7 @@ from service.engine import cores
 from service.engine.batcher import Batcher
 from service.engine.runtime import Runtime
 from service.errors import ArtifactError, ServiceError
+from service.gate import Gate, open_gate
 from service.predictor import Identity, Predictor, exported_spec
 from service.settings import Settings
 from service.telemetry import Metrics, current_request, fault, log
@@ -102,6 +103,10 @@ async def serve_models(
     """Predictors that run, and have still to prove themselves: name -> Predictor."""
     slots = settings.threads or cores.available()
     async with AsyncExitStack() as stack:
+        gate = None
+        if settings.gate:
+            queue = Batcher(open_gate(settings.artifacts / "gate"), slots=slots, max_queue_size=settings.max_queue_size)
+            gate = Gate(await stack.enter_async_context(queue), lambda model, seen: metrics.gate_refusals.labels(model, seen).inc())
         predictors: dict[str, Predictor] = {}
         for artifact in artifacts:
             batcher = Batcher(
@@ -109,7 +114,7 @@ async def serve_models(
             )
             infer = await stack.enter_async_context(batcher)
             name = artifact.identity.spec.name
-            predictors[name] = Predictor(artifact.identity, decode, infer)
+            predictors[name] = Predictor(artifact.identity, decode, infer, gate)
             metrics.watch_queue(name, partial(getattr, batcher, "queued"))
         yield predictors
 

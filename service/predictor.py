@@ -18,6 +18,7 @@ from service.errors import ArtifactError, GoldenMismatchError, ModelOutputError,
 
 Decode = Callable[[ModelSpec, Study], Awaitable[Reading]]
 Infer = Callable[[Tensors], Awaitable[Inference]]
+Look = Callable[[ModelSpec, Reading], Awaitable[Reading]]
 State = Literal["loading", "ready", "failed"]
 QUEUE, INFER = "queue", "infer"
 LOADING_S = 5.0  # reading, decoding and comparing the golden case, generously
@@ -38,7 +39,7 @@ class Identity:
 
 
 class Predictor:
-    """Decode, preprocess, wait, infer, postprocess: one study after the other, each with the time it took.
+    """Decode, preprocess, look, wait, infer, postprocess: one study after the other, each with the time it took.
 
     Parameters
     ----------
@@ -48,13 +49,16 @@ class Predictor:
         Study to Reading: decodes and preprocesses somewhere else than on the event loop.
     infer
         Tensors without a batch axis to outputs without a batch axis.
+    gate
+        Looks at the pictures of a reading before they reach the network; None lets everything through.
     """
 
-    def __init__(self, identity: Identity, decode: Decode, infer: Infer) -> None:
+    def __init__(self, identity: Identity, decode: Decode, infer: Infer, gate: Look | None = None) -> None:
         self.identity = identity
         self.state: State = "loading"
         self._decode = decode
         self._infer = infer
+        self._gate = gate
 
     @property
     def spec(self) -> ModelSpec:
@@ -101,6 +105,8 @@ class Predictor:
 
     async def _evaluate(self, study: Study) -> Prediction:
         reading = await self._decode(self.spec, study)
+        if self._gate is not None:
+            reading = await self._gate(self.spec, reading)
         inference = await self._infer(reading.tensors)
         started = time.perf_counter()
         try:

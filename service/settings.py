@@ -30,6 +30,7 @@ class Settings(BaseSettings):
     port: int = Field(8000, ge=0, le=65535, description="Port to listen on; PORT is read where CHIASM_PORT is not set. 0 takes a free one.")
     artifacts: Path = Field(Path("artifacts"), description="One folder for each model: model.onnx and golden.npz.")
     models: Annotated[tuple[str, ...], NoDecode] = Field((), description="Models to serve, separated by commas. Empty serves every one.")
+    gate: bool = Field(default=True, description="Refuse pictures that do not show the body part that a model reads.")
     provider: Literal["cpu", "cuda"] = Field("cpu", description="Where networks run. cuda needs onnxruntime-gpu.")
     threads: int = Field(0, ge=0, description="Inferences side by side. 0 takes the cores that the container grants.")
     max_batch_size: int = Field(1, ge=1, le=64, description="Waiting requests that one inference takes. On cpu 1 is fastest.")

@@ -93,6 +93,9 @@ class Metrics:
         self.decoder_works = Gauge(
             "chiasm_decoder_works", "1 when a decoder gave back a known image at the start.", ["syntax", "decoder"], registry=registry,
         )
+        self.gate_refusals = Counter(
+            "chiasm_gate_refusals_total", "Pictures that showed another body part.", ["model", "seen"], registry=registry,
+        )
         self.queue_refused = Counter("chiasm_queue_refused_total", "Studies refused as a queue was full.", ["model"], registry=registry)
         self.input_instances = Counter(
             "chiasm_input_instances_total", "Images read, by how they were stored.", ["model", "transfer_syntax", "photometric"],

@@ -1,4 +1,4 @@
-"""``python -m training COMMAND MODEL``: synth, fit, export, evaluate, or all of them for the reference artifact."""
+"""``python -m training COMMAND MODEL``: synth, fit, export, evaluate, or all of them for the reference artifact; and ``gate``."""
 
 from __future__ import annotations
 
@@ -57,6 +57,7 @@ def _parser() -> argparse.ArgumentParser:
     example = _command(commands, "example", _example, "write the example study: a DICOM, a PNG and metadata")
     example.add_argument("--out", type=Path, help="folder (default: examples/MODEL)")
 
+    _gate_command(commands)
     artifacts = _command(commands, "artifacts", _artifacts, "the reference artifact from nothing: synth, fit, export, evaluate")
     artifacts.add_argument("--work", type=Path, default=Path("runs"), help="cohorts and networks in between (default: %(default)s)")
     return parser
@@ -67,6 +68,16 @@ def _command(commands: argparse._SubParsersAction, name: str, run: object, text:
     command.add_argument("model", choices=sorted(SPECS), help="which model")
     command.set_defaults(run_command=run)
     return command
+
+
+def _gate_command(commands: argparse._SubParsersAction) -> None:  # type: ignore[type-arg]
+    gate = commands.add_parser("gate", help="the gate before every model: draw and read pictures, fit, certify, write its card")
+    gate.set_defaults(run_command=_gate)
+    gate.add_argument("--films", type=Path, help="folder of real films: see docs/cohorts/gate.md; without it, made pictures alone")
+    gate.add_argument("--out", type=Path, default=Path("artifacts/gate"), help="artifact folder (default: %(default)s)")
+    gate.add_argument("--cases", type=int, default=2500, help="made pictures of each part (default: %(default)s)")
+    gate.add_argument("--epochs", type=int, default=8, help="passes over all pictures (default: %(default)s)")
+    gate.add_argument("--seed", type=int, default=7, help="default: %(default)s")
 
 
 def _cohort(command: argparse.ArgumentParser) -> None:
@@ -127,6 +138,12 @@ def _evaluate(options: argparse.Namespace) -> None:
 def _example(options: argparse.Namespace) -> None:
     phantoms = importlib.import_module(f"training.phantoms.{options.model}")
     phantoms.write_example(options.out or Path("examples") / options.model, EXAMPLE_SEED)
+
+
+def _gate(options: argparse.Namespace) -> None:
+    from training.gate.fit import make_gate
+
+    make_gate(options.films, options.out, options.cases, options.epochs, options.seed)
 
 
 def _artifacts(options: argparse.Namespace) -> None:

@@ -1,4 +1,4 @@
-"""The gate before every model: does this picture show the body part at all, the right way up, and is there something to see?
+"""The gate before every model: whether a picture shows the body part at all, the right way up, and holds enough to see.
 
 One small network for the whole service names the body part and the orientation of a thumbnail. It refuses on positive evidence
 only: it has seen few hips of real patients, and a hip that looks strange to it must still pass.
@@ -13,7 +13,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from models.spec import Frozen
+from models.spec import Frozen, Intensity
 
 Part = Literal["hip", "chest", "breast", "head", "none"]
 Thumbnail = NDArray[np.float32]
@@ -30,8 +30,7 @@ class GateSpec(Frozen):
         "is no proof that a picture is suitable."
     )
     size: int = 96  # sides of the thumbnail: the whole picture, padded to a square, between two percentiles
-    low_percentile: float = 1.0
-    high_percentile: float = 99.0
+    intensity: Intensity = Intensity(apply_voi=True, low_percentile=1.0, high_percentile=99.0)
     parts: tuple[Part, ...] = ("hip", "chest", "breast", "head", "none")
     degrees: tuple[int, ...] = (0, 90, 180, 270)  # by which the picture is turned counter-clockwise
     thumbnail: str = "thumbnail"  # tensor (B, 1, size, size) in [0, 1]
@@ -39,7 +38,7 @@ class GateSpec(Frozen):
     orientation: str = "orientation"  # tensor (B, 4): probabilities, without meaning for breasts and none
     upright_parts: tuple[Part, ...] = ("hip", "chest")  # whose orientation can be told, and is checked
     other_part: float = 0.90  # from this probability of everything but the expected part together, the picture is refused
-    other_part_stated: float = 0.98  # the same where the header states the expected part
+    other_part_stated: float = 0.95  # of the other known parts together, where the header states the expected one
     turned: float = 0.95  # from this probability of one other orientation
     flat: float = 0.80  # share of the picture in one grey level from which there is not enough to see; a breast may have more
     flat_breast: float = 0.97
@@ -83,7 +82,8 @@ def judge(expected: Part, part: Probabilities, orientation: Probabilities, thumb
     thumbnail
         (1, size, size): how much of it has one grey level is measured here.
     stated
-        The header states the expected part: it takes more to believe otherwise.
+        The header states the expected part. Then only another known part speaks against it: a hip that looks like nothing the gate
+        has seen is a hip that the gate has not seen.
     """
     seen = GATE.parts[int(np.argmax(part))]
     told = f"looks like {NAMES[seen]} ({part.max():.2f}), {NAMES[expected]} {part[GATE.parts.index(expected)]:.2f}"
@@ -98,10 +98,10 @@ def flat_share(thumbnail: Thumbnail) -> float:
 
 def _refusal(expected: Part, part: Probabilities, orientation: Probabilities, thumbnail: Thumbnail, *, stated: bool) -> str:
     likelihood = float(part[GATE.parts.index(expected)])
-    others = GATE.other_part_stated if stated else GATE.other_part
+    unknown = float(part[GATE.parts.index("none")])
     if flat_share(thumbnail) > (GATE.flat_breast if expected == "breast" else GATE.flat):
         return "almost all of the picture has one grey level: mostly collimation, background or saturation"
-    if 1 - likelihood > others:
+    if (1 - likelihood - unknown > GATE.other_part_stated) if stated else (1 - likelihood > GATE.other_part):
         seen = max((probability, name) for name, probability in zip(GATE.parts, part, strict=True) if name != expected)[1]
         return f"the picture looks like {NAMES[seen]}, not like {NAMES[expected]}"
     turned = int(np.argmax(orientation))

@@ -41,7 +41,7 @@ class Ready(msgspec.Struct, tag=True):
 
 
 class Answer(msgspec.Struct, tag=True):
-    """A Reading; its tensors' bytes follow, float32 in C order."""
+    """A Reading; the bytes of its tensors, then of its thumbnails, follow: float32 in C order."""
 
     images: tuple[UsedImage, ...]
     unused_images: tuple[UnusedImage, ...]
@@ -49,6 +49,7 @@ class Answer(msgspec.Struct, tag=True):
     quality: tuple[Quality, ...]
     timing_ms: dict[str, float]
     shapes: dict[str, tuple[int, ...]]
+    thumbnail_shapes: dict[str, tuple[int, ...]]
     sizes: list[int]
 
 
@@ -96,23 +97,25 @@ def study_of(header: Order, blobs: Sequence[bytes]) -> Study:
 
 def answer(reading: Reading) -> list[bytes]:
     """A reading as a message."""
-    arrays = {name: np.ascontiguousarray(tensor, np.float32) for name, tensor in reading.tensors.items()}
-    blobs = [array.tobytes() for array in arrays.values()]
+    groups = (reading.tensors, reading.thumbnails)
+    blobs = [np.ascontiguousarray(array, np.float32).tobytes() for group in groups for array in group.values()]
+    shapes, thumbnail_shapes = ({name: array.shape for name, array in group.items()} for group in groups)
     header = Answer(
         reading.images, reading.unused_images, reading.metadata, reading.quality, reading.timing_ms,
-        {name: array.shape for name, array in arrays.items()}, [len(blob) for blob in blobs],
+        shapes, thumbnail_shapes, [len(blob) for blob in blobs],
     )
     return message(header, blobs)
 
 
 def reading_of(header: Answer, blobs: Sequence[bytes]) -> Reading:
     """The reading that an answer carries; ValueError where its samples do not fit its shapes."""
-    if any(length < 0 for shape in header.shapes.values() for length in shape):  # numpy takes it for "whatever is left"
+    shapes = [*header.shapes.values(), *header.thumbnail_shapes.values()]
+    if any(length < 0 for shape in shapes for length in shape):  # numpy takes it for "whatever is left"
         raise ValueError("a length is negative")
-    tensors = {
-        name: np.frombuffer(blob, np.float32).reshape(shape) for (name, shape), blob in zip(header.shapes.items(), blobs, strict=True)
-    }
-    return Reading(tensors, header.images, header.unused_images, header.metadata, header.quality, header.timing_ms)
+    arrays = [np.frombuffer(blob, np.float32).reshape(shape) for shape, blob in zip(shapes, blobs, strict=True)]
+    tensors = dict(zip(header.shapes, arrays, strict=False))
+    thumbnails = dict(zip(header.thumbnail_shapes, arrays[len(tensors) :], strict=True))
+    return Reading(tensors, header.images, header.unused_images, header.metadata, header.quality, header.timing_ms, thumbnails)
 
 
 def error_of(header: Ready | Refusal | Failure) -> StudyError | ServiceError:

@@ -29,7 +29,7 @@ def artifacts(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def settings(artifacts: Path) -> Settings:
     limits = {"max_request_bytes": 4 << 20, "max_metadata_bytes": 4096, "max_instances": 8}
-    return Settings(artifacts=artifacts, models=("bmd",), decoder_workers=1, **limits)
+    return Settings(artifacts=artifacts, models=("bmd",), gate=False, decoder_workers=1, **limits)
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")

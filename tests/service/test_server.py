@@ -26,11 +26,11 @@ class Server:
 
     def __init__(self, artifacts: Path, folder: Path, **environment: str) -> None:
         self.log = folder / "log"
-        settings = {"CHIASM_ARTIFACTS": str(artifacts), "CHIASM_MODELS": "bmd", "CHIASM_DECODER_WORKERS": "1", "CHIASM_PORT": "0"}
+        serve = {"CHIASM_MODELS": "bmd", "CHIASM_GATE": "false", "CHIASM_DECODER_WORKERS": "1", "CHIASM_PORT": "0"}
         clean = {name: value for name, value in os.environ.items() if not name.startswith("CHIASM_")}
         with self.log.open("wb") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "service", "serve"], env=clean | settings | environment,
+                [sys.executable, "-m", "service", "serve"], env=clean | serve | {"CHIASM_ARTIFACTS": str(artifacts)} | environment,
                 cwd=ROOT, stdout=log, stderr=subprocess.PIPE, text=True,
             )
         self.said = self.process.stderr.readline() if self.process.stderr else ""

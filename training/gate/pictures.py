@@ -7,11 +7,13 @@ a bright middle, not the texture of a lung.
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter
 
+from models.gate import Part
 from training.phantoms.bmd.patient import render
 
 Picture = NDArray[np.float32]
@@ -22,6 +24,12 @@ def grid(rows: int = SIDE, columns: int = SIDE) -> tuple[Picture, Picture]:
     """Row and column coordinates in [-1, 1]."""
     y, x = np.meshgrid(np.linspace(-1, 1, rows), np.linspace(-1, 1, columns), indexing="ij")
     return y.astype(np.float32), x.astype(np.float32)
+
+
+def as_picture(values: NDArray[Any]) -> Picture:
+    """Clipped to [0, 1], in float32."""
+    picture: Picture = np.clip(values, 0, 1).astype(np.float32)
+    return picture
 
 
 def blob(y: Picture, x: Picture, centre: tuple[float, float], radii: tuple[float, float], edge: float = 0.08) -> Picture:
@@ -68,13 +76,13 @@ def chest(rng: np.random.Generator) -> Picture:
     picture += body * clouds(rng, picture.shape, 4) * 0.03 + lungs * clouds(rng, picture.shape, 2) * rng.uniform(0.0, 0.06)
     if rng.random() < 0.3:  # an opaque field, or fluid below
         picture += lungs * blob(y, x, (rng.uniform(-0.3, 0.6), rng.choice([-apart, apart])), (0.4, 0.3), 0.2) * rng.uniform(0.1, 0.4)
-    return np.clip(picture, 0, 1)
+    return as_picture(picture)
 
 
 def breast(rng: np.random.Generator) -> Picture:
     """A mammogram: a breast against one edge, dark air, often the pectoral muscle in the corner above."""
     y, x = grid(SIDE, int(SIDE * rng.uniform(0.6, 1.0)))
-    x = (x + 1) / 2
+    x = as_picture((x + 1) / 2)
     middle, high, wide = rng.uniform(-0.2, 0.25), rng.uniform(0.5, 0.95), rng.uniform(0.35, 0.95)
     shape = blob(y, x, (middle, 0), (high, wide), rng.uniform(0.01, 0.04))
     gland = gaussian_filter(np.clip(clouds(rng, x.shape, rng.uniform(3, 9)), -1.5, 2.5), 1)
@@ -86,8 +94,7 @@ def breast(rng: np.random.Generator) -> Picture:
     if rng.random() < 0.4:  # a lesion
         where = (middle + rng.uniform(-0.3, 0.3), wide * rng.uniform(0.2, 0.7))
         picture += shape * blob(y, x, where, (0.08, 0.05), 0.3) * rng.uniform(0.1, 0.4)
-    picture = np.clip(picture, 0, 1)
-    return picture if rng.random() < 0.5 else picture[:, ::-1]
+    return as_picture(picture if rng.random() < 0.5 else picture[:, ::-1])
 
 
 def head(rng: np.random.Generator) -> Picture:
@@ -98,7 +105,9 @@ def head(rng: np.random.Generator) -> Picture:
     folds = np.sin(clouds(rng, x.shape, rng.uniform(3, 5)) * rng.uniform(2, 4))
     picture = brain * (rng.uniform(0.45, 0.7) + rng.uniform(0.05, 0.2) * folds)
     for side in (-1, 1):
-        ventricle = blob(y, x, (rng.uniform(-0.1, 0.1), side * rng.uniform(0.06, 0.12)), (rng.uniform(0.15, 0.3), rng.uniform(0.03, 0.09)))
+        centre = (rng.uniform(-0.1, 0.1), side * rng.uniform(0.06, 0.12))
+        radii = (rng.uniform(0.15, 0.3), rng.uniform(0.03, 0.09))
+        ventricle = blob(y, x, centre, radii)
         picture -= ventricle * brain * rng.uniform(0.2, 0.5)
     if rng.random() < 0.7:  # MR
         ring = blob(y, x, (0, 0), (tall * 1.15, wide * 1.2), 0.02) - blob(y, x, (0, 0), (tall * 1.08, wide * 1.1), 0.02)
@@ -106,23 +115,24 @@ def head(rng: np.random.Generator) -> Picture:
     if sideways:  # brain stem, neck and face below
         picture += blob(y, x, (0.7, rng.uniform(0.0, 0.2)), (0.5, 0.2), 0.1) * rng.uniform(0.2, 0.5)
         picture += blob(y, x, (0.4, rng.choice([-0.5, 0.5])), (0.45, 0.25), 0.1) * (0.3 + 0.2 * clouds(rng, x.shape, 5))
-    return np.clip(picture, 0, 1)
+    return as_picture(picture)
 
 
 def other(rng: np.random.Generator) -> Picture:
     """None of them: textures, gradients, shapes, writing, stripes, limbs, slices of a trunk, pieces of something."""
     y, x = grid(SIDE, int(SIDE * rng.uniform(0.7, 1.3)))
-    return np.clip(OTHERS[rng.integers(len(OTHERS))](rng, y, x), 0, 1)
+    return as_picture(OTHERS[rng.integers(len(OTHERS))](rng, y, x))
 
 
 def _texture(rng: np.random.Generator, _: Picture, x: Picture) -> Picture:
-    return 0.5 + rng.uniform(0.1, 0.4) * clouds(rng, x.shape, float(np.exp(rng.uniform(-1.5, 3.3))))
+    return as_picture(0.5 + rng.uniform(0.1, 0.4) * clouds(rng, x.shape, float(np.exp(rng.uniform(-1.5, 3.3)))))
 
 
 def _gradient(rng: np.random.Generator, y: Picture, x: Picture) -> Picture:
     angle = rng.uniform(0, 2 * np.pi)
     waves = np.sin(rng.uniform(0, 12) * (x * np.cos(angle) + y * np.sin(angle)) + rng.uniform(0, 6))
-    return 0.5 + 0.25 * (x * np.cos(angle) + y * np.sin(angle)) + rng.uniform(0, 0.3) * waves + rng.uniform(0, 0.1) * rng.normal(size=x.shape)
+    noise = rng.uniform(0, 0.1) * rng.normal(size=x.shape)
+    return as_picture(0.5 + 0.25 * (x * np.cos(angle) + y * np.sin(angle)) + rng.uniform(0, 0.3) * waves + noise)
 
 
 def _shapes(rng: np.random.Generator, y: Picture, x: Picture) -> Picture:
@@ -138,7 +148,7 @@ def _shapes(rng: np.random.Generator, y: Picture, x: Picture) -> Picture:
 def _writing(rng: np.random.Generator, y: Picture, x: Picture) -> Picture:
     lines = np.sin(y * rng.uniform(15, 45)) > rng.uniform(-0.3, 0.5)
     letters = gaussian_filter(rng.normal(size=x.shape), (0.5, rng.uniform(0.5, 1.5))) > 0
-    return (lines & letters & (np.abs(x) < rng.uniform(0.4, 1))).astype(np.float32)
+    return as_picture(lines & letters & (np.abs(x) < rng.uniform(0.4, 1)))
 
 
 def _limb(rng: np.random.Generator, y: Picture, x: Picture) -> Picture:
@@ -161,5 +171,7 @@ def _trunk(rng: np.random.Generator, y: Picture, x: Picture) -> Picture:
     return picture + blob(y, x, (0.35, 0), (0.1, 0.1)) * 0.4
 
 
-OTHERS: tuple[Callable[[np.random.Generator, Picture, Picture], Picture], ...] = (_texture, _gradient, _shapes, _writing, _limb, _trunk, _shapes)
-PICTURES: dict[str, Callable[[np.random.Generator], Picture]] = {"hip": hip, "chest": chest, "breast": breast, "head": head, "none": other}
+OTHERS: tuple[Callable[[np.random.Generator, Picture, Picture], Picture], ...] = (
+    _texture, _gradient, _shapes, _writing, _limb, _trunk, _shapes,
+)  # fmt: skip
+PICTURES: dict[Part, Callable[[np.random.Generator], Picture]] = {"hip": hip, "chest": chest, "breast": breast, "head": head, "none": other}

@@ -1,0 +1,128 @@
+"""Real films for the gate, where they are at hand: a folder laid out as docs/cohorts/gate.md says. Nothing of them is ever written."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import tarfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import pydicom
+
+from models.decode import VOLUME_LIMITS, Limits, decode, read_header, read_volume
+from models.errors import StudyError
+from models.gate import Part
+from training.gate.pictures import Picture
+
+Use = Literal["train", "validation", "test"]
+LIMITS = Limits()
+HELD_OUT = frozenset({"mni"})  # one of the two heads; the hash would train on both
+SLICES = 40  # of a volume, in each of three directions
+
+
+@dataclass(frozen=True)
+class Film:
+    """One real picture in [0, 1], what it shows, by how many degrees it is turned, and whose it is."""
+
+    picture: Picture
+    part: Part
+    subject: str
+    turned: int = 0
+
+    @property
+    def use(self) -> Use:
+        """All pictures of one subject go the same way: six tenths train, two choose thresholds, two are kept for figures."""
+        if self.subject in HELD_OUT:
+            return "test"
+        tenth = int(hashlib.sha256(self.subject.encode()).hexdigest(), 16) % 10
+        return "train" if tenth < 6 else "validation" if tenth < 8 else "test"
+
+
+def films(root: Path) -> Iterator[Film]:
+    """Every real film that is there."""
+    yield from _chests(root / "chest_xray")
+    yield from _breasts(root / "mammography")
+    yield from _heads(root / "alzheimer")
+    yield from _hips(root / "hip" / "ddh_pelvis_dicom")
+    yield from _others(root)
+
+
+def readable(path: Path) -> Picture | None:
+    """The picture in a file, None where the decoder refuses it."""
+    data = path.read_bytes()
+    try:
+        header = read_header(data, LIMITS)
+        level = max(0, (min(header.rows, header.columns) // 200).bit_length() - 1)
+        return decode(data, header, LIMITS, apply_voi=True, level=level).pixels
+    except StudyError:
+        return None
+
+
+def _chests(root: Path) -> Iterator[Film]:
+    patients = {}
+    if (root / "nih_labels.csv").exists():
+        with (root / "nih_labels.csv").open(newline="") as table:
+            patients = {Path(row["file"]).name: row["patient_id"] for row in csv.DictReader(table)}
+    for folder, turned in (("nih_512", 0), ("nih_512_rotated90", 90), ("hannover_512", 0), ("covid_ccby_512", 0), ("dicom", 0)):
+        for path in sorted((root / folder).glob("*")):
+            picture = readable(path)
+            if picture is not None:
+                yield Film(picture, "chest", f"{folder[:3]} {patients.get(path.name, path.stem.split('_')[0])}", turned)
+
+
+def _breasts(root: Path) -> Iterator[Film]:
+    for path in sorted((root / "cdd_cesm" / "images").glob("*.jpg")):
+        picture = readable(path)
+        if picture is not None:
+            yield Film(picture, "breast", "cesm " + next(word for word in path.stem.split("_") if word[:1] == "P" and word[1:].isdigit()))
+    for path in sorted((root / "dicom").glob("*.dcm")):
+        picture = readable(path)
+        if picture is not None:
+            yield Film(picture, "breast", f"mg {path.stem}")
+
+
+def _hips(root: Path) -> Iterator[Film]:
+    """Pelvises of infants: no patients of a model here, but the only real films in which the gate can see what a pelvis looks like.
+
+    They are grey pictures stored as RGB, which the decoder refuses; so they are read by pydicom.
+    """
+    for path in sorted(root.glob("*.dcm")):
+        pixels = pydicom.dcmread(path).pixel_array.astype(np.float32)
+        yield Film(np.asarray(pixels[..., 1] if pixels.ndim == 3 else pixels, np.float32) / 255, "hip", f"ddh {path.stem}")
+
+
+def _heads(root: Path) -> Iterator[Film]:
+    series = root / "t1_dicom_series_studyforrest.tar.xz"
+    if series.exists():
+        with tarfile.open(series) as archive:
+            parts = [extracted.read() for member in archive if member.isfile() and (extracted := archive.extractfile(member))]
+        yield from _slices([part for part in parts if part[128:132] == b"DICM"], "studyforrest")
+    template = root / "mni_icbm152_t1.nii.gz"
+    if template.exists():
+        yield from _slices([template.read_bytes()], "mni")
+
+
+def _slices(parts: list[bytes], subject: str) -> Iterator[Film]:
+    """Slices through the middle of a head in three directions, none of which the gate takes for turned."""
+    volume = read_volume(parts, VOLUME_LIMITS)
+    voxels = volume.voxels()
+    for axis in range(3):
+        count = voxels.shape[axis]
+        for index in np.linspace(0.3 * count, 0.7 * count, SLICES).astype(int):
+            picture = np.take(voxels, index, axis)
+            high = float(np.quantile(picture, 0.995))
+            if high > 0:
+                yield Film(np.clip(picture / high, 0, 1).astype(np.float32), "head", subject)
+
+
+def _others(root: Path) -> Iterator[Film]:
+    """Whatever else lies there: other modalities, other body parts, test patterns, a dog."""
+    for folder in ("dicom_conformance", "alzheimer/pet_dicom"):
+        for path in sorted((root / folder).rglob("*")):
+            picture = readable(path) if path.is_file() else None
+            if picture is not None and min(picture.shape) >= 32 and picture.min() < picture.max():
+                yield Film(picture, "none", f"{folder} {path.stem[:12]}")

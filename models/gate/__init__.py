@@ -86,7 +86,9 @@ def judge(expected: Part, part: Probabilities, orientation: Probabilities, thumb
         has seen is a hip that the gate has not seen.
     """
     seen = GATE.parts[int(np.argmax(part))]
-    told = f"looks like {NAMES[seen]} ({part.max():.2f}), {NAMES[expected]} {part[GATE.parts.index(expected)]:.2f}"
+    told = f"looks like {NAMES[seen]} ({part.max():.2f})"
+    if seen != expected:
+        told += f", less like {NAMES[expected]} ({part[GATE.parts.index(expected)]:.2f})"
     return Verdict(_refusal(expected, part, orientation, thumbnail, stated=stated), told, seen == expected)
 
 

@@ -34,6 +34,7 @@ HIP = {"Modality": "DX", "BodyPartExamined": "HIP", "ImageLaterality": "L", "Pat
 def start() -> tuple[subprocess.Popen[str], int]:
     """The service on a free port, and that port."""
     settings = {"CHIASM_PORT": "0", "CHIASM_MODELS": "bmd", "CHIASM_ARTIFACTS": str(ROOT / "artifacts"), "CHIASM_LOG_LEVEL": "error"}
+    settings["CHIASM_GATE"] = "false"  # mammograms, sent as hips to keep the decoders busy
     command = [sys.executable, "-m", "service", "serve"]
     service = subprocess.Popen(command, env=os.environ | settings, cwd=ROOT, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True)
     said = service.stderr.readline() if service.stderr else ""

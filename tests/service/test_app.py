@@ -34,7 +34,7 @@ def own(artifacts: Path, tmp_path: Path) -> Path:
 
 @asynccontextmanager
 async def running(**settings):
-    app = create_app(Settings(decoder_workers=1, models=("bmd",), **settings))
+    app = create_app(Settings(decoder_workers=1, models=("bmd",), gate=False, **settings))
     async with app.router.lifespan_context(app), httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://chiasm") as client:
         yield app, client
 

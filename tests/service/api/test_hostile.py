@@ -30,7 +30,7 @@ HEALTHY = {"files": {"image": hip_png()}, "data": {"metadata": json.dumps(METADA
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def hostile_app(artifacts: Path) -> AsyncIterator[FastAPI]:
     settings = Settings(
-        artifacts=artifacts, models=("bmd",), decoder_workers=2, decoder_memory_mb=MEMORY_MB, max_request_bytes=16 << 20,
+        artifacts=artifacts, models=("bmd",), gate=False, decoder_workers=2, decoder_memory_mb=MEMORY_MB, max_request_bytes=16 << 20,
         decode_timeout_s=SLOWEST_S,
     )  # fmt: skip
     app = create_app(settings)

@@ -65,7 +65,7 @@ async def test_any_reply_is_a_reading_or_an_error_of_ours(kind):
 
 
 def answer(shapes, blobs):
-    header = wire.Answer((), (), {}, (), {}, shapes, [len(blob) for blob in blobs])
+    header = wire.Answer((), (), {}, (), {}, shapes, {}, [len(blob) for blob in blobs])
     return b"".join(wire.message(header, blobs))
 
 

@@ -92,7 +92,8 @@ def _hips(root: Path) -> Iterator[Film]:
     """
     for path in sorted(root.glob("*.dcm")):
         pixels = pydicom.dcmread(path).pixel_array.astype(np.float32)
-        yield Film(np.asarray(pixels[..., 1] if pixels.ndim == 3 else pixels, np.float32) / 255, "hip", f"ddh {path.stem}")
+        grey: Picture = np.asarray(pixels[..., 1] if pixels.ndim == 3 else pixels, np.float32) / np.float32(255)
+        yield Film(grey, "hip", f"ddh {path.stem}")
 
 
 def _heads(root: Path) -> Iterator[Film]:

@@ -42,6 +42,7 @@ def test_a_film_that_is_turned_keeps_its_turn_in_the_label():
     assert (examples.turns.tolist(), examples.real.tolist()) == ([1], [True])
 
 
+@pytest.mark.filterwarnings("ignore")  # the exporter's own deprecations
 def test_a_tiny_gate_is_certified_and_says_what_it_was_trained_on(tmp_path):
     make_gate(None, tmp_path, cases=24, epochs=2, seed=1)
     session = onnxruntime.InferenceSession(tmp_path / "model.onnx", providers=["CPUExecutionProvider"])

@@ -179,6 +179,7 @@ def main() -> None:
     rows = [measured(payload, options.rounds) for payload in tqdm(list(_all(options)), unit="file")]
     print(table(rows))
     if options.write:
+        options.write.mkdir(parents=True, exist_ok=True)
         (options.write / "decode.md").write_text(table(rows) + "\n")
         plot(rows, options.write / "decode.png")
 

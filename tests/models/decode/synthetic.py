@@ -95,7 +95,7 @@ def codestream(pixels, syntax, bits):
     if syntax in {J2K, J2K_LOSSY}:
         return bytes(encode_array(pixels, bits_stored=bits, photometric_interpretation=2, use_mct=False))
     if syntax in {BASELINE, EXTENDED}:  # GDCM writes Extended with sixteen bits, which it does not have (T.81 table B.2)
-        return bytes(jpeg8_encode(pixels, level=98, bitspersample=bits))
+        return bytes(jpeg8_encode(pixels, level=100, bitspersample=bits))
     return _through_gdcm(pixels, syntax, bits)
 
 

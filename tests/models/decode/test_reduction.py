@@ -1,4 +1,4 @@
-"""A lower resolution: means of blocks or scaled DCT blocks, and where their samples lie."""
+"""A lower resolution: means of blocks, scaled DCT blocks or wavelet levels, and where their samples lie."""
 
 import numpy as np
 import pytest
@@ -8,8 +8,9 @@ from models.bmd import HIP
 from models.decode import decode, read_header
 from models.decode.image import Header, Image
 from models.decode.reduction import FULL, Grid, averaged
+from models.errors import UnreadableImageError
 from models.preprocess import image_tensor
-from tests.models.decode.synthetic import BASELINE, LIMITS, compressed, dicom, jpeg, png, radiograph
+from tests.models.decode.synthetic import BASELINE, J2K, LIMITS, codestream, compressed, dicom, jpeg, png, radiograph
 
 
 def read(data, level):
@@ -75,3 +76,13 @@ def test_the_network_sees_the_same_picture_at_a_lower_resolution(rows, columns, 
     difference = np.abs(whole - lower)[:, 2:-2, 2:-2]  # the outermost block may be left out
     assert np.percentile(difference, 99) < 0.05  # where the picture ends beside its padding
     assert np.median(difference[whole[:, 2:-2, 2:-2] > whole.min()]) < 0.003
+
+
+@pytest.mark.parametrize("kept", [0.1, 0.5, 0.9, 0.995])
+@pytest.mark.parametrize("level", [1, 2, 3])
+def test_a_low_level_does_not_hide_that_the_rest_of_a_codestream_is_missing(level, kept):
+    pixels = radiograph(600, 500)
+    frame = codestream(pixels, J2K, 12).rstrip(b"\0")
+    data = compressed(pixels, J2K, frames=[frame[: int(len(frame) * kept)] + b"\xff\xd9"])
+    with pytest.raises(UnreadableImageError):
+        read(data, level)

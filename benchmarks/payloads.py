@@ -15,7 +15,7 @@ from scipy.ndimage import gaussian_filter
 from tests.models.decode.synthetic import BASELINE, J2K, LOSSLESS_SV1, LS, RLE, compressed, dicom, instance, written
 
 DEFLATED, HTJ2K = "1.2.840.10008.1.2.1.99", "1.2.840.10008.1.2.4.201"
-SIZES = {"2140 x 1760": (2140, 1760), "3062 x 2394": (3062, 2394), "4096 x 3328": (4096, 3328)}
+SIZES = {"1024 x 832": (1024, 832), "2140 x 1760": (2140, 1760), "3062 x 2394": (3062, 2394), "4096 x 3328": (4096, 3328)}
 PHOTONS = 4000.0  # per pixel where nothing absorbs; sets the noise, and with it what lossless compression can reach
 
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from models.spec import Code
 
 Tensors = dict[str, NDArray[np.float32]]
-Value = float | str
+Value = float | str | tuple[str, ...]  # a number, a category, or several
 DECODE, PREPROCESS, POSTPROCESS = "decode", "preprocess", "postprocess"  # stage names, as they stand in `timing_ms`
 
 

@@ -17,7 +17,7 @@ from models.spec import Field, ImageInput, Intensity, TabularInput
 
 Pixels = NDArray[np.float32]
 Point = tuple[float, float]
-SOURCE_PIXELS = 4  # per pixel of the network: with fewer, a lower resolution of the file is no longer the same picture
+SOURCE_PIXELS = 3  # per pixel of the network: with fewer, a lower resolution of the file is no longer the same picture
 BAND_ROWS = 16  # of the network's view that are resized at once
 
 

@@ -58,18 +58,22 @@ class ImageInput(Frozen):
     orientation: tuple[str, str] | None = None  # Patient Orientation (0020,0020) that the network knows; an absent one passes
     mirror_side: Literal["left", "right"] | None = None  # images of this side are mirrored, so that all look alike
     min_side_pixels: int = 1
+    plane: Literal["mid_sagittal"] | None = None  # of a volume (a series, NIfTI), found by geometry; a single slice is read as it is
 
 
 class Field(Frozen):
     """One metadata field. Units stand in the name and, as UCUM, in `unit`."""
 
     name: str
-    kind: Literal["number", "category"]
+    kind: Literal["number", "category", "categories"]
     description: str
     unit: str = ""
     low: float | None = None
     high: float | None = None
-    levels: tuple[str, ...] = ()  # a category's values; the position is the embedding index
+    levels: tuple[str, ...] = ()  # a category's values; the position is the embedding index, or the place in a multi-hot vector
+    single: bool = False  # categories of which at most one holds, as a one-hot vector
+    aliases: tuple[tuple[str, str], ...] = ()  # other spellings, upper case with underscores, and the level that each stands for
+    excluded_by: tuple[tuple[str, str], ...] = ()  # (field, level): with it, a value of this field is a contradiction
     required: bool = False
     log1p: bool = False  # skewed quantities are compressed before standardisation
     header: Literal["age_years", "sex", "height_cm", "weight_kg", "laterality"] | None = None
@@ -77,11 +81,19 @@ class Field(Frozen):
     derivation: Literal["copy", "body_mass_index"] | None = None
     derived_from: tuple[str, ...] = ()
     derived_tolerance: float | None = None  # a given value further than this from the derived one is a contradiction
-    network: bool = True  # False: used to read the image (laterality), not fed to the network
+    network: bool = True  # False: used to read the image (laterality) or to know the patient, not fed to the network
+
+    @property
+    def width(self) -> int:
+        """How many numbers of the tensor it takes."""
+        return len(self.levels) if self.kind == "categories" else 1
 
 
 class TabularInput(Frozen):
-    """The metadata beside the image: tensor `name` (F,) in natural units and tensor `mask` (F,), 1 where present."""
+    """The metadata beside the image: tensor `name` (W,) in natural units and tensor `mask` (F,), 1 where present.
+
+    W is the sum of the fields' widths; a model that reads no field has neither tensor.
+    """
 
     name: str
     mask: str
@@ -132,6 +144,33 @@ class Regression(Frozen):
     context: tuple[str, ...] = ()  # fields without which the image is read much less exactly: then the wider interval holds
 
 
+class Class(Frozen):
+    """One class of a classification, and the probability from which it is positive; None: where it is the likeliest of all."""
+
+    name: str
+    code: Code
+    threshold: float | None = 0.5
+    finding_site: Code | None = None
+
+
+class Classification(Frozen):
+    """Probabilities: tensor (B, K). Exclusive ones sum to 1 and exactly one is positive."""
+
+    tensor: str
+    exclusive: bool
+    classes: tuple[Class, ...]
+    none_of_the_others: str | None = None  # this class says that no other holds: at most as probable as the rarest of them lets it be
+    beside: tuple[str, ...] = ()  # classes that may hold beside `none_of_the_others`
+
+
+class Genotypes(Frozen):
+    """Genotypes against the artifact's panel: tensor `name` (V,), copies of the alternate allele (0, 1, 2), -1 where not called."""
+
+    name: str
+    description: str
+    max_missing: float  # share of the panel
+
+
 class MetadataAttention(Frozen):
     """Attention over the metadata fields: tensor (B, F), summing to 1 over the fields that were present."""
 
@@ -146,6 +185,14 @@ class ImageAttention(Frozen):
     input: str
     rows: int
     columns: int
+
+
+class Regions(Frozen):
+    """Boxes that a network looked into: tensor (B, len(names), 4) of x0, y0, x1, y1 in [0, 1] of its own view."""
+
+    tensor: str
+    input: str
+    names: tuple[str, ...]
 
 
 class ErrorDistribution(Frozen):
@@ -169,6 +216,24 @@ class Range(Frozen):
     high: float
 
 
+class Variant(Frozen):
+    """One place of a panel: a single-base variant (VCF 4.3) and its commonest count of alternate alleles in training."""
+
+    chromosome: str  # without "chr"
+    position: int  # from 1
+    reference: str
+    alternate: str
+    mode: int
+
+
+class Panel(Frozen):
+    """The variants that a network reads, in the order of its tensor."""
+
+    name: str
+    build: str  # GRCh37 or GRCh38
+    variants: tuple[Variant, ...]
+
+
 class Measured(Frozen):
     """What training found out; stamped in by export, outside the digest."""
 
@@ -178,6 +243,8 @@ class Measured(Frozen):
     errors: dict[str, ErrorDistribution] = {}
     errors_without_context: dict[str, ErrorDistribution] = {}  # the same rows with every optional field hidden
     field_ranges: dict[str, Range] = {}
+    thresholds: dict[str, float] = {}  # class -> probability chosen on validation rows, in place of the declared one
+    panel: Panel | None = None
 
 
 class ModelSpec(Frozen):
@@ -190,15 +257,21 @@ class ModelSpec(Frozen):
     limitations: tuple[str, ...]
     images: tuple[ImageInput, ...]
     table: TabularInput
+    genotypes: Genotypes | None = None
     regressions: tuple[Regression, ...] = ()
+    classifications: tuple[Classification, ...] = ()
     metadata_attention: MetadataAttention | None = None
     image_attention: tuple[ImageAttention, ...] = ()
+    regions: tuple[Regions, ...] = ()
     explanations: tuple[str, ...] = ()
     measured: Measured | None = None
 
     def digest(self) -> str:
-        """Fingerprint of the declaration without its measured values: ``sha256:<hex>``."""
-        declared = self.model_dump_json(exclude={"measured"})
+        """Fingerprint of the declaration without its measured values: ``sha256:<hex>``.
+
+        Of what differs from the defaults: a declaration stays what it is when another model needs something new.
+        """
+        declared = self.model_dump_json(exclude={"measured"}, exclude_defaults=True)
         return "sha256:" + hashlib.sha256(declared.encode()).hexdigest()
 
     def with_measured(self, measured: Measured) -> Self:

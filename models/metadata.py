@@ -6,11 +6,12 @@ missing, and its source is kept; a request that contradicts the header or itself
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
-from functools import cache
-from typing import Any, Literal
+from functools import cache, partial
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, ValidationError, create_model
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, ValidationError, create_model
 from pydantic import Field as PydanticField
 
 from models.decode.image import Header
@@ -43,13 +44,18 @@ def validate(table: TabularInput, metadata: Mapping[str, object]) -> dict[str, V
     ------
     InvalidMetadataError
         With one detail for every unknown, mistyped or out-of-range field.
+    MetadataConflictError
+        Two fields exclude each other.
     """
     try:
         checked = request_model(table).model_validate(dict(metadata))
     except ValidationError as error:
         details = tuple(Detail(_pointer(*map(str, problem["loc"])), problem["msg"]) for problem in error.errors(include_input=False))
         raise InvalidMetadataError(f"{len(details)} metadata field(s) cannot be used", details=details) from None
-    return checked.model_dump(exclude_unset=True)
+    given: dict[str, Value] = {field.name: getattr(checked, field.name) for field in table.fields if field.name in checked.model_fields_set}
+    values = {name: value for name, value in given.items() if value != ()}
+    _refuse_excluded(table, values)
+    return values
 
 
 def resolve(table: TabularInput, request: Mapping[str, Value], header: Header) -> tuple[Fields, tuple[Quality, ...]]:
@@ -102,9 +108,42 @@ def training_range(spec: ModelSpec, values: Fields) -> Quality:
 
 
 def _annotation(field: Field) -> tuple[Any, Any]:
-    kind: Any = Literal[field.levels] if field.kind == "category" else float
     unit = f" [{field.unit}]" if field.unit else ""
-    return kind, PydanticField(None, description=field.description + unit, ge=field.low, le=field.high)
+    described: Any = PydanticField(None, description=field.description + unit, ge=field.low, le=field.high)
+    if field.kind == "number":
+        return float, described
+    one: Any = Annotated[Literal[field.levels], BeforeValidator(partial(_level, field))] if field.aliases else Literal[field.levels]
+    if field.kind == "category":
+        return one, described
+    several: Any = one if field.single else list[one]
+    return Annotated[several, AfterValidator(_as_set)], described
+
+
+def _level(field: Field, given: object) -> object:
+    """The level that another spelling means; whatever is neither is left for the validation to refuse."""
+    if isinstance(given, bool) or not isinstance(given, str | int):
+        return given
+    spelled = re.sub(r"[ -]+", "_", str(given).strip().upper())
+    levels = {level.upper(): level for level in field.levels}
+    return dict(field.aliases).get(spelled) or levels.get(spelled, given)
+
+
+def _as_set(given: str | list[str]) -> tuple[str, ...]:
+    """Levels in one order, each once: which came first means nothing."""
+    return tuple(sorted({given} if isinstance(given, str) else set(given)))
+
+
+def _refuse_excluded(table: TabularInput, values: Mapping[str, Value]) -> None:
+    """A value beside one that excludes it: a mass has no distribution of calcifications."""
+    excluded = [
+        (field.name, other)
+        for field in table.fields
+        for other, level in field.excluded_by
+        if field.name in values and values.get(other) == level
+    ]
+    if excluded:
+        details = tuple(Detail(_pointer(name), f"cannot stand beside this {other}") for name, other in excluded)
+        raise MetadataConflictError(f"fields contradict each other: {', '.join(name for name, _ in excluded)}", details=details)
 
 
 def _pointer(*path: str) -> str:
@@ -133,6 +172,8 @@ def _header_value(field: Field, header: Header) -> Value | None:
 def _in_range(field: Field, value: Value) -> bool:
     if isinstance(value, str):
         return value in field.levels
+    if isinstance(value, tuple):
+        return set(value) <= set(field.levels)
     return (field.low is None or value >= field.low) and (field.high is None or value <= field.high)
 
 
@@ -150,7 +191,7 @@ def _refuse_contradictions(table: TabularInput, request: Mapping[str, Value], st
 def _contradicts(field: Field, given: Value, stated: Value) -> bool:
     if field.header_tolerance is None:
         return False  # a body weight may well have changed since the header was written
-    if isinstance(given, str) or isinstance(stated, str):
+    if not isinstance(given, float) or not isinstance(stated, float):
         return given != stated
     return abs(given - stated) > field.header_tolerance
 
@@ -169,16 +210,20 @@ def _derive(table: TabularInput, values: Fields) -> Fields:
         sources = [values[name].value for name in field.derived_from if name in values]
         if field.derivation is None or len(sources) < len(field.derived_from):
             continue
-        value = _derivation(field, [float(source) for source in sources if source is not None])
+        value = _derivation(field, [source for source in sources if isinstance(source, float)])
         if field.name not in values:
             if not _in_range(field, value):
                 raise InvalidMetadataError(f"{field.name}, derived from {' and '.join(field.derived_from)}, is out of range",
                                            details=(Detail(_pointer(field.name), f"must lie between {field.low:g} and {field.high:g}"),))
             derived[field.name] = FieldValue(value, "derived")
-        elif field.derived_tolerance is not None and abs(float(values[field.name].value or 0) - value) > field.derived_tolerance:
+        elif field.derived_tolerance is not None and abs(_float(values[field.name].value) - value) > field.derived_tolerance:
             raise MetadataConflictError(f"{field.name} contradicts {' and '.join(field.derived_from)}",
                                         details=(Detail(_pointer(field.name), f"differs by more than {field.derived_tolerance:g}"),))
     return derived
+
+
+def _float(value: Value | None) -> float:
+    return value if isinstance(value, float) else 0.0
 
 
 def _derivation(field: Field, sources: list[float]) -> float:

@@ -2,30 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 
 import numpy as np
 from numpy.typing import NDArray
 
+from models.classification import class_findings
 from models.prediction import (
     AttentionMap,
     FieldWeight,
     Finding,
-    Interval,
+    InvalidOutputError,
     Measurement,
     Prediction,
     Quality,
     Reading,
+    Region,
     Tensors,
 )
-from models.spec import BelowThreshold, ErrorDistribution, ModelSpec, Regression, TScore
+from models.regression import regression_answer
+from models.spec import ModelSpec
 
-BOUNDARY = 1e-9  # a T-score this close to a threshold stands on it: 0.899 g/cm2 is -1.0, not -1.0000000000000002
 SYNTHETIC = "synthetic phantoms"
-
-
-class InvalidOutputError(ValueError):
-    """The network returned something that is not an answer: not finite, implausible, or attention that is no distribution."""
 
 
 def postprocess(spec: ModelSpec, outputs: Tensors, reading: Reading) -> Prediction:
@@ -42,109 +40,24 @@ def postprocess(spec: ModelSpec, outputs: Tensors, reading: Reading) -> Predicti
     measurements: list[Measurement] = []
     findings: list[Finding] = []
     quality = [*reading.quality, _training_data(spec)]
-    for part in spec.regressions:
-        value = _value(part, outputs)
-        errors, check = _errors(spec, part, reading)
-        score, category = _t_score(part.t_score, value, reading)
-        measurements += [_measurement(part, value, errors, reading), score]
-        findings += [_finding(part, finding, value, errors) for finding in part.findings]
-        quality += [category, check]
+    for regression in spec.regressions:
+        measured, found, checks = regression_answer(spec, regression, outputs, reading)
+        measurements += measured
+        findings += found
+        quality += checks
+    chosen = spec.measured.thresholds if spec.measured else {}
+    for classification in spec.classifications:
+        findings += class_findings(classification, outputs, chosen)
     return Prediction(
         measurements=tuple(measurements),
         findings=tuple(findings),
         metadata_attention=tuple(_field_weights(spec, outputs, reading)),
         image_attention=tuple(_attention_maps(spec, outputs, reading)),
+        regions=tuple(_regions(spec, outputs)),
         reading=reading,
         quality=tuple(quality),
         timing_ms=dict(reading.timing_ms),
     )
-
-
-def t_score(part: TScore, value: float) -> float:
-    """T = (value - young mean) / young SD."""
-    return (value - part.mean) / part.sd
-
-
-def who_category(score: float) -> str:
-    """WHO: normal from -1.0, osteoporosis from -2.5 down, boundaries included; low bone mass between."""
-    if score <= -2.5 + BOUNDARY:
-        return "osteoporosis"
-    return "low_bone_mass" if score < -1.0 - BOUNDARY else "normal"
-
-
-def boundary(part: Regression, finding: BelowThreshold) -> float:
-    """The value below which a finding is true, with the tolerance that keeps a boundary value on its own side."""
-    return part.t_score.mean + finding.t_score * part.t_score.sd + (BOUNDARY if finding.inclusive else -BOUNDARY)
-
-
-def probability_below(finding: BelowThreshold, part: Regression, value: float, errors: ErrorDistribution) -> float:
-    """P(true value beyond the threshold), from the symmetric distribution of the calibration errors.
-
-    The distribution is centred, so that the probability passes 0.5 exactly where the estimate passes the threshold; its
-    tails end at 1 / (n + 1), because n calibration cases cannot exclude more.
-    """
-    gap = boundary(part, finding) - value
-    levels = np.linspace(0.0, 1.0, len(errors.absolute_errors))
-    within = min(float(np.interp(abs(gap), errors.absolute_errors, levels)), errors.cases / (errors.cases + 1))
-    return 0.5 + 0.5 * float(np.sign(gap)) * within
-
-
-def _value(part: Regression, outputs: Tensors) -> float:
-    value = float(str(np.float32(outputs[part.tensor].item())))  # the shortest decimal that is this float32
-    if not part.low <= value <= part.high:
-        raise InvalidOutputError(f"output {part.tensor} is outside {part.low:g} to {part.high:g} {part.unit}")
-    return value
-
-
-def _errors(spec: ModelSpec, part: Regression, reading: Reading) -> tuple[ErrorDistribution, Quality]:
-    """The errors that this study's fields allow, and a reservation where they are the larger ones."""
-    if spec.measured is None:
-        raise InvalidOutputError(f"{spec.name}: the artifact carries no error distribution")
-    absent = [name for name in part.context if reading.metadata[name].source == "missing"]
-    if absent:
-        detail = f"without {' and '.join(absent)} the image is read less exactly: the interval is the wider one measured without metadata"
-        return _distribution_of(spec.measured.errors_without_context, part), Quality("interval_context", passed=False, detail=detail)
-    return _distribution_of(spec.measured.errors, part), Quality("interval_context", passed=True, detail="what the interval needs is known")
-
-
-def _distribution_of(errors: Mapping[str, ErrorDistribution], part: Regression) -> ErrorDistribution:
-    if part.name not in errors:
-        raise InvalidOutputError(f"{part.name}: the artifact carries no error distribution")
-    return errors[part.name]
-
-
-def _measurement(part: Regression, value: float, errors: ErrorDistribution, reading: Reading) -> Measurement:
-    side = reading.metadata["laterality"].value if "laterality" in reading.metadata else None
-    return Measurement(
-        name=part.name,
-        value=value,
-        unit=part.unit,
-        code=part.code,
-        interval=Interval(errors.level, max(0.0, value - errors.half_width), value + errors.half_width),
-        scale=part.scale,
-        finding_site=part.finding_site,
-        laterality=str(side) if side is not None else None,
-    )
-
-
-def _t_score(part: TScore, value: float, reading: Reading) -> tuple[Measurement, Quality]:
-    score = t_score(part, value)
-    age = reading.metadata[part.age_field].value
-    applies = isinstance(age, float) and age >= part.category_from_age
-    category = who_category(score) if applies else None
-    reason = f"given: age from {part.category_from_age:g} years" if applies else _no_category(part, age)
-    measurement = Measurement(part.name, score, part.unit, part.code, reference=part.reference, category=category)
-    return measurement, Quality("who_category", applies, reason)
-
-
-def _no_category(part: TScore, age: object) -> str:
-    why = "the age is not known" if age is None else f"the patient is younger than {part.category_from_age:g}"
-    return f"no WHO category: it applies from {part.category_from_age:g} years, and {why}"
-
-
-def _finding(part: Regression, finding: BelowThreshold, value: float, errors: ErrorDistribution) -> Finding:
-    probability = probability_below(finding, part, value, errors)
-    return Finding(finding.name, probability, finding.threshold, probability >= finding.threshold, finding.code)
 
 
 def _training_data(spec: ModelSpec) -> Quality:
@@ -169,6 +82,12 @@ def _attention_maps(spec: ModelSpec, outputs: Tensors, reading: Reading) -> Iter
         values = _distribution(part.tensor, outputs)
         rows = tuple(tuple(row) for row in values.tolist())
         yield AttentionMap(part.input, part.rows, part.columns, rows, geometries[part.input])
+
+
+def _regions(spec: ModelSpec, outputs: Tensors) -> Iterator[Region]:
+    for part in spec.regions:
+        for name, box in zip(part.names, outputs[part.tensor].clip(0, 1).tolist(), strict=True):
+            yield Region(part.input, name, *box)
 
 
 def _distribution(name: str, outputs: Tensors) -> NDArray[np.float32]:

@@ -14,6 +14,10 @@ Value = float | str | tuple[str, ...]  # a number, a category, or several
 DECODE, PREPROCESS, POSTPROCESS = "decode", "preprocess", "postprocess"  # stage names, as they stand in `timing_ms`
 
 
+class InvalidOutputError(ValueError):
+    """The network returned something that is not an answer: not finite, implausible, or attention that is no distribution."""
+
+
 @dataclass(frozen=True)
 class Geometry:
     """How the network's view lies on the original pixels: the crop, its mirroring, and the square it was padded to.
@@ -136,6 +140,7 @@ class Finding:
     threshold: float
     positive: bool
     code: Code
+    finding_site: Code | None = None
 
 
 @dataclass(frozen=True)
@@ -158,6 +163,18 @@ class AttentionMap:
 
 
 @dataclass(frozen=True)
+class Region:
+    """A box that the network looked into, in [0, 1] of its own view of an image."""
+
+    input: str
+    name: str
+    x0: float
+    y0: float
+    x1: float
+    y1: float
+
+
+@dataclass(frozen=True)
 class Prediction:
     """The one answer, from which every rendering is made."""
 
@@ -168,3 +185,4 @@ class Prediction:
     reading: Reading
     quality: tuple[Quality, ...]
     timing_ms: dict[str, float]
+    regions: tuple[Region, ...] = ()

@@ -12,7 +12,7 @@ from PIL import Image as PillowImage
 from models.decode.image import Header, Image, Side
 from models.decode.reduction import Grid
 from models.errors import NotEvaluableError
-from models.prediction import FieldValue, Geometry, Resize, Tensors
+from models.prediction import FieldValue, Geometry, Resize, Tensors, Value
 from models.spec import Field, ImageInput, Intensity, TabularInput
 
 Pixels = NDArray[np.float32]
@@ -60,11 +60,14 @@ def thumbnail(image: Image, side: int, intensity: Intensity) -> Pixels:
 
 
 def table_tensors(table: TabularInput, values: Mapping[str, FieldValue]) -> Tensors:
-    """Every network field in natural units (F,), categories as their index, and the mask (F,): 1 where present."""
+    """Every network field in natural units, categories as their index or as a multi-hot slice (W,), and the mask (F,): 1 where present.
+
+    Nothing for a model that reads no field.
+    """
     pairs = [(field, values[field.name].value) for field in table.network_fields]
-    numbers = [0.0 if value is None else _number(field, value) for field, value in pairs]
+    numbers = [number for field, value in pairs for number in _numbers(field, value)]
     present = [float(value is not None) for _, value in pairs]
-    return {table.name: np.array(numbers, np.float32), table.mask: np.array(present, np.float32)}
+    return {table.name: np.array(numbers, np.float32), table.mask: np.array(present, np.float32)} if pairs else {}
 
 
 def view_geometry(part: ImageInput, header: Header, side: Side | None) -> Geometry:
@@ -166,5 +169,11 @@ def _overlap(count: int, start: float, length: float) -> Pixels:
     return (np.diff(edges) * length * count).round(6).astype(np.float32)
 
 
-def _number(field: Field, value: float | str) -> float:
-    return float(field.levels.index(value)) if isinstance(value, str) else value
+def _numbers(field: Field, value: Value | None) -> list[float]:
+    """What stands in the tensor for one field; zeros where it is missing."""
+    if field.kind == "categories":
+        chosen = value if isinstance(value, tuple) else ()
+        return [float(level in chosen) for level in field.levels]
+    if isinstance(value, str):
+        return [float(field.levels.index(value))]
+    return [value if isinstance(value, float) else 0.0]

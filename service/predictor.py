@@ -9,8 +9,8 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from models.golden import Golden
-from models.postprocess import SYNTHETIC, InvalidOutputError, postprocess
-from models.prediction import POSTPROCESS, Prediction, Reading, Tensors
+from models.postprocess import SYNTHETIC, postprocess
+from models.prediction import POSTPROCESS, InvalidOutputError, Prediction, Reading, Tensors
 from models.spec import ModelSpec
 from models.study import Study
 from service.engine.batcher import Inference

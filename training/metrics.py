@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import rankdata
 
-from models.postprocess import boundary
+from models.regression import boundary
 from models.spec import ErrorDistribution, Regression
 
 Floats = NDArray[np.float64]

@@ -9,7 +9,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from models.postprocess import boundary
+from models.regression import boundary
 from training.evaluate import Evaluation
 from training.metrics import Scored
 

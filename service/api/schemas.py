@@ -73,6 +73,7 @@ class FindingOut(Out):
     threshold: float
     positive: bool
     code: CodeOut
+    finding_site: CodeOut | None = None
 
 
 class FieldWeightOut(Out):
@@ -109,11 +110,23 @@ class AttentionMapOut(Out):
     geometry: GeometryOut
 
 
+class RegionOut(Out):
+    """A box that the network looked into, in [0, 1] of its own view of an image."""
+
+    input: str
+    name: str
+    x0: float
+    y0: float
+    x1: float
+    y1: float
+
+
 class AttentionOut(Out):
     """What the network looked at; the weights over the metadata sum to 1 over the fields that were present."""
 
     metadata: tuple[FieldWeightOut, ...]
     images: tuple[AttentionMapOut, ...]
+    regions: tuple[RegionOut, ...] | None = Field(None, description="of a model that looks into boxes")
 
 
 class ResizeOut(Out):
@@ -155,7 +168,7 @@ class UnusedImageOut(Out):
 class FieldValueOut(Out):
     """One metadata field as it was used; without a value where it is missing."""
 
-    value: float | str | None = None
+    value: float | str | tuple[str, ...] | None = None
     source: str = Field(description="request, dicom, derived or missing")
 
 
@@ -203,7 +216,9 @@ class PredictionOut(Out):
             "model": _identity(identity),
             "measurements": prediction.measurements,
             "findings": prediction.findings,
-            "attention": {"metadata": prediction.metadata_attention, "images": prediction.image_attention},
+            "attention": {
+                "metadata": prediction.metadata_attention, "images": prediction.image_attention, "regions": prediction.regions or None,
+            },
             "inputs": {"images": reading.images, "unused_images": reading.unused_images, "metadata": reading.metadata},
             "quality": prediction.quality,
             "timing_ms": {stage: round(milliseconds, 3) for stage, milliseconds in prediction.timing_ms.items()},
@@ -253,11 +268,15 @@ class CapabilitiesOut(Out):
     limits: LimitsOut
 
 
+INPUTS = {"images": "images", "metadata": "table", "genotypes": "genotypes"}
+OUTPUTS = ("regressions", "classifications", "metadata_attention", "image_attention", "regions")
+
+
 def describe(identity: Identity, state: str) -> dict[str, Any]:
     """A spec as JSON, sorted into what goes in and what comes out, with what is known of the artifact that is served."""
-    described = identity.spec.model_dump(mode="json", exclude_none=True)
-    inputs = {"images": described.pop("images"), "metadata": described.pop("table")}
-    outputs = {name: described.pop(name) for name in ("regressions", "metadata_attention", "image_attention") if name in described}
+    described = identity.spec.model_dump(mode="json", exclude_none=True, exclude={"measured": {"panel": {"variants"}}})
+    inputs = {name: described.pop(key) for name, key in INPUTS.items() if key in described}
+    outputs = {name: described.pop(name) for name in OUTPUTS if name in described}
     return {**_identity(identity).model_dump(), **described, "inputs": inputs, "outputs": outputs, "state": state}
 
 

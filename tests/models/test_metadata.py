@@ -9,7 +9,8 @@ from models.decode.image import Header, Patient
 from models.errors import InvalidMetadataError, MetadataConflictError
 from models.metadata import refuse_another_patient, resolve, schema, training_range, validate
 from models.prediction import FieldValue
-from models.spec import Measured, Range
+from models.preprocess import table_tensors
+from models.spec import Field, Measured, Range, TabularInput
 
 
 def header(side=None, **patient):
@@ -145,3 +146,53 @@ def test_values_outside_the_range_of_training_are_named():
     check = training_range(SPEC.with_measured(measured), values)
     assert not check.passed
     assert "weight_kg" in check.detail
+
+
+def lesion(*fields):
+    return TabularInput(name="clinical", mask="present", fields=fields)
+
+
+KIND = Field(name="kind", kind="category", levels=("mass", "calcification"), description="Kind", network=False)
+DENSITY = Field(
+    name="density", kind="categories", single=True, levels=("1", "2"), aliases=(("A", "1"), ("B", "2")), description="Density"
+)
+MARGINS = Field(
+    name="margins", kind="categories", levels=("ILL_DEFINED", "SPICULATED"), aliases=(("INDISTINCT", "ILL_DEFINED"),),
+    excluded_by=(("kind", "calcification"),), description="Margins",
+)
+
+
+@pytest.mark.parametrize(("given", "level"), [("1", "1"), (2, "2"), ("a", "1"), (" B ", "2")])
+def test_a_single_category_is_read_in_every_spelling(given, level):
+    assert validate(lesion(DENSITY), {"density": given}) == {"density": (level,)}
+
+
+def test_several_categories_are_a_set_in_one_order():
+    given = {"margins": ["spiculated", "Ill-Defined", "indistinct"]}
+    assert validate(lesion(MARGINS), given) == {"margins": ("ILL_DEFINED", "SPICULATED")}
+    assert validate(lesion(MARGINS), {"margins": []}) == {}
+
+
+@pytest.mark.parametrize("given", ["5", True, 1.5, ["1"], "c"])
+def test_an_unknown_category_is_refused_with_the_allowed_ones(given):
+    with pytest.raises(InvalidMetadataError) as error:
+        validate(lesion(DENSITY), {"density": given})
+    assert error.value.details[0].pointer.startswith("/metadata/density")
+
+
+def test_fields_that_exclude_each_other_are_a_contradiction():
+    table = lesion(KIND, MARGINS)
+    assert validate(table, {"kind": "mass", "margins": ["SPICULATED"]})
+    with pytest.raises(MetadataConflictError) as error:
+        validate(table, {"kind": "calcification", "margins": ["SPICULATED"]})
+    assert error.value.details[0].pointer == "/metadata/margins"
+
+
+def test_categories_become_a_multi_hot_slice_and_missing_ones_zeros():
+    table = lesion(KIND, DENSITY, MARGINS)
+    missing = FieldValue(None, "missing")
+    values = {"kind": missing, "density": missing, "margins": FieldValue(("SPICULATED",), "request")}
+    tensors = table_tensors(table, values)
+    assert tensors["clinical"].tolist() == [0, 0, 0, 1]
+    assert tensors["present"].tolist() == [0, 1]
+    assert table_tensors(lesion(KIND), {"kind": FieldValue("mass", "request")}) == {}

@@ -4,7 +4,9 @@ import numpy as np
 import pytest
 
 from models.bmd import BMD, SPEC
-from models.postprocess import InvalidOutputError, boundary, postprocess, probability_below, t_score, who_category
+from models.postprocess import postprocess
+from models.prediction import InvalidOutputError
+from models.regression import boundary, probability_below, t_score, who_category
 from tests.models.reading import ERRORS, MEASURED_SPEC, outputs, reading
 
 

@@ -1,0 +1,68 @@
+"""Class probabilities -> findings: the threshold of each, exactly one of exclusive classes, and "none" only where nothing else holds."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from models.prediction import Finding, InvalidOutputError, Tensors
+from models.spec import Class, Classification
+
+SUM_TOLERANCE = 1e-3
+
+
+def class_findings(part: Classification, outputs: Tensors, chosen: Mapping[str, float]) -> tuple[Finding, ...]:
+    """One finding for each class, in the order of the spec.
+
+    Parameters
+    ----------
+    outputs
+        `part.tensor` holds probabilities (K,): summing to 1 where the classes are exclusive.
+    chosen
+        Thresholds that training chose, by class; the declared one holds where there is none.
+
+    Raises
+    ------
+    InvalidOutputError
+        A probability lies outside [0, 1], or exclusive ones do not sum to 1.
+    """
+    values = outputs[part.tensor].astype(np.float64)
+    if values.min() < 0 or values.max() > 1:
+        raise InvalidOutputError(f"output {part.tensor} holds what is no probability")
+    thresholds = {each.name: chosen.get(each.name, each.threshold) for each in part.classes}
+    probabilities = {each.name: float(value) for each, value in zip(part.classes, values, strict=True)}
+    if part.exclusive:
+        return _exclusive(part, _sum_to_one(part, probabilities), thresholds)
+    return _independent(part, probabilities, thresholds)
+
+
+def _sum_to_one(part: Classification, probabilities: dict[str, float]) -> dict[str, float]:
+    total = sum(probabilities.values())
+    if abs(total - 1) > SUM_TOLERANCE:
+        raise InvalidOutputError(f"output {part.tensor} is not a distribution")
+    return {name: value / total for name, value in probabilities.items()}
+
+
+def _exclusive(part: Classification, probabilities: dict[str, float], thresholds: Mapping[str, float | None]) -> tuple[Finding, ...]:
+    """The class that passes its threshold by the largest factor; without thresholds the likeliest, which had to beat all the others."""
+    ratios = {name: value / (thresholds[name] or 1.0) for name, value in probabilities.items()}
+    winner = max(ratios, key=lambda name: ratios[name])  # of equals the first
+    told = {name: threshold or max(v for other, v in probabilities.items() if other != name) for name, threshold in thresholds.items()}
+    return tuple(_finding(each, probabilities[each.name], told[each.name], positive=each.name == winner) for each in part.classes)
+
+
+def _independent(part: Classification, probabilities: dict[str, float], thresholds: Mapping[str, float | None]) -> tuple[Finding, ...]:
+    """Each by its own threshold. That none of the others holds can be no likelier than that the likeliest of them does not."""
+    limits = {name: 0.5 if threshold is None else threshold for name, threshold in thresholds.items()}
+    positive = {name: value >= limits[name] for name, value in probabilities.items()}
+    none = part.none_of_the_others
+    if none is not None:
+        others = [name for name in probabilities if name not in {none, *part.beside}]
+        probabilities[none] = min(probabilities[none], 1 - max(probabilities[name] for name in others))
+        positive[none] = probabilities[none] >= limits[none] and not any(positive[name] for name in others)
+    return tuple(_finding(each, probabilities[each.name], limits[each.name], positive=positive[each.name]) for each in part.classes)
+
+
+def _finding(each: Class, probability: float, threshold: float, *, positive: bool) -> Finding:
+    return Finding(each.name, probability, threshold, positive, each.code, each.finding_site)

@@ -20,8 +20,9 @@ from models.study import Part, Study
 from training.card import detail_lines, write_card
 from training.data import Cohort, Split, load, splits
 from training.evaluation import Evaluation, evaluate_artifact, evaluate_run, table_lines
-from training.export import artifact_spec, export_baseline, export_model
+from training.export import export_baseline, export_model
 from training.fit import Task, check_record, fit, tasks_of
+from training.graphs import artifact_spec
 from training.recipes import FRESH_CASES, FRESH_SEED, REFERENCE_CASES, REFERENCE_ROWS, REFERENCE_SEED, Recipe, recipe
 
 

@@ -9,7 +9,7 @@ from models.golden import Golden
 from models.study import Study, read_study
 from tests.contract.conftest import ROOT
 from training.evaluation import evaluate_artifact, table_lines
-from training.export import artifact_spec, run_onnx
+from training.graphs import artifact_spec, run_onnx
 from training.phantoms.bmd import write
 from training.pipeline import read_cohort
 from training.recipes import REFERENCE_ROWS

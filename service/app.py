@@ -29,6 +29,7 @@ from service.decoding.pool import Bounds, DecoderPool
 from service.engine import cores
 from service.engine.batcher import Batcher
 from service.engine.runtime import Runtime
+from service.engine.slots import Slots
 from service.errors import ArtifactError, ServiceError
 from service.explainer import Explainer
 from service.gate import Gate, open_gate
@@ -105,8 +106,9 @@ async def serve_models(
     settings: Settings, artifacts: list[Artifact], metrics: Metrics, decode: DecoderPool
 ) -> AsyncIterator[dict[str, Predictor]]:
     """Predictors that run, and have still to prove themselves: name -> Predictor."""
-    slots = settings.threads or cores.available()
+    slots = Slots(settings.threads or cores.available())
     async with AsyncExitStack() as stack:
+        stack.callback(slots.close)
         gate = None
         if settings.gate:
             queue = Batcher(open_gate(settings.artifacts / "gate"), slots=slots, max_queue_size=settings.max_queue_size)

@@ -23,7 +23,7 @@ def tissue(side: int, density: str, rng: np.random.Generator) -> Floats:
 def grain(picture: Floats, rng: np.random.Generator) -> Floats:
     """Film grain and the blur of the screen; grain is coarser than a pixel."""
     noise = gaussian_filter(rng.normal(size=picture.shape), 0.7)
-    return gaussian_filter(picture, 0.6) + 0.012 * noise / noise.std()
+    return np.asarray(gaussian_filter(picture, 0.6) + 0.012 * noise / noise.std())
 
 
 def coordinates(side: int) -> tuple[Floats, Floats]:

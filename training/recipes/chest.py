@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from training.recipes import Augmentation, Recipe
+from collections.abc import Mapping
+
+from training.recipes import Augmentation, Options, Recipe
 
 PAPER_NAME = "Rand & Ibrahim, arXiv:2504.02277"
-VARIANTS = {
+VARIANTS: Mapping[str, Options] = {
     "mxa-kd": {"outputs": 2},
     "mxa": {},
     "plain": {"mxa": False},  # with logits: the published baseline applies its sigmoid twice
@@ -21,14 +23,14 @@ REFERENCE = Recipe(
     teachers={"mxa-kd": "teacher"},
     loss="binary_cross_entropy",
     loss_options={},
-    epochs=20,
+    epochs=16,
     batch_size=32,
     learning_rate=2e-3,
     trunk_learning_rate=2e-3,
     weight_decay=0.025,
     paper=PAPER_NAME,
-    phantom_cases=4000,
-    phantom_rows=320,
+    phantom_cases=2400,
+    phantom_rows=256,
     augmentation=Augmentation(rotation_degrees=7.0, translation=0.05, scale=0.08, brightness=0.08, contrast=0.15),
 )
 

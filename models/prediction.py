@@ -98,6 +98,19 @@ class UnusedImage:
 
 
 @dataclass(frozen=True)
+class UsedGenotypes:
+    """Provenance of the genotypes that were read: the file, and how many variants of which panel it calls."""
+
+    input: str
+    sha256: str
+    format: str
+    panel: str
+    panel_digest: str
+    called: int
+    variants: int
+
+
+@dataclass(frozen=True)
 class FieldValue:
     """One metadata field as it was used. `value` is None exactly when `source` is "missing"."""
 
@@ -125,6 +138,7 @@ class Reading:
     quality: tuple[Quality, ...]
     timing_ms: dict[str, float]
     thumbnails: Tensors = field(default_factory=dict)  # image input -> (1, S, S) in [0, 1], for the gate
+    genotypes: UsedGenotypes | None = None
 
 
 @dataclass(frozen=True)

@@ -10,22 +10,34 @@ from models.chosen import Chosen, Timing, read_picture, timed
 from models.decode import Header, Limits, Patient, Side
 from models.decode.nifti import is_nifti
 from models.decode.part10 import is_dicom
-from models.errors import Detail, MetadataConflictError, MissingImageError, UnsuitableImageError
+from models.errors import (
+    Detail,
+    MetadataConflictError,
+    MissingGenotypesError,
+    MissingImageError,
+    UnsuitableGenotypesError,
+    UnsuitableImageError,
+)
+from models.genotypes import GenotypeReading, is_genotypes, read_genotypes
 from models.headers import check_one_patient, digest_of
 from models.metadata import Fields, refuse_another_patient, resolve, training_range, validate
 from models.pictures import choose_picture
 from models.prediction import DECODE, Quality, Reading, Tensors, UnusedImage
 from models.preprocess import table_tensors
 from models.sections import choose_section
-from models.spec import ImageInput, ModelSpec
+from models.spec import Genotypes, ImageInput, ModelSpec
 
 YEARS_BETWEEN = 2.0  # of one patient's images: one year between them, and one that whole years in headers leave open
 NAME_IT = "Send it under the name of the input that it is for; only DICOM files say themselves what they are."
 
 
+class NoPanelError(ValueError):
+    """The spec lacks the panel that export stamps into it: a fault of whoever calls, not of the study."""
+
+
 @dataclass(frozen=True)
 class Part:
-    """One file of a study; `input` names the image input it was sent as, or None: whichever it fits."""
+    """One file of a study; `input` names the image input or the genotypes that it was sent as, or None: whichever it fits."""
 
     data: bytes
     input: str | None = None
@@ -63,17 +75,38 @@ def read_study(spec: ModelSpec, study: Study, limits: Limits) -> Reading:
     used = tuple(read_picture(each, side, tensors, thumbnails, timing_ms) for each in chosen)
     _refuse_repeated([image.sha256 for image in used])
     tensors |= table_tensors(spec.table, values)
+    genotypes = [_read_genotypes(part, spec, study, timing_ms) for part in (spec.genotypes,) if part]
+    tensors |= {each.used.input: each.tensor for each in genotypes}
     seen = [_named(each.image, check, alone=len(chosen) == 1) for each in chosen for check in each.checks()]
+    seen += [check for each in genotypes for check in each.quality]
     quality = (*seen, *_laterality(spec, values), *reservations, training_range(spec, values))
-    return Reading(tensors, used, tuple(_unused(study, candidates, chosen)), values, quality, timing_ms, thumbnails)
+    unused, read = tuple(_unused(study, candidates, chosen)), next((each.used for each in genotypes), None)
+    return Reading(tensors, used, unused, values, quality, timing_ms, thumbnails, read)
 
 
 def _candidates(spec: ModelSpec, study: Study, image: ImageInput) -> tuple[int, ...]:
     """The files that may be an image input: those sent as it, and those sent as none."""
-    unnamed = [part.data for part in study.parts if part.input is None]
-    if len(spec.images) > 1 and any(is_nifti(data) or not is_dicom(data) for data in unnamed):
+    unnamed = {index: part.data for index, part in enumerate(study.parts) if part.input is None and not _may_be_genotypes(spec, part)}
+    if len(spec.images) > 1 and any(is_nifti(data) or not is_dicom(data) for data in unnamed.values()):
         raise UnsuitableImageError("A file without a header does not say which input it is for.", hint=NAME_IT)
-    return tuple(index for index, part in enumerate(study.parts) if part.input in {None, image.name})
+    return tuple(index for index, part in enumerate(study.parts) if index in unnamed or part.input == image.name)
+
+
+def _may_be_genotypes(spec: ModelSpec, part: Part) -> bool:
+    """Whether a file is the genotypes that a model reads: by its name, or by its content where it has none."""
+    return spec.genotypes is not None and (part.input == spec.genotypes.name or (part.input is None and is_genotypes(part.data)))
+
+
+def _read_genotypes(part: Genotypes, spec: ModelSpec, study: Study, timing_ms: Timing) -> GenotypeReading:
+    files = [each.data for each in study.parts if _may_be_genotypes(spec, each)]
+    if not files:
+        raise MissingGenotypesError(f"no file came for {part.name!r}")
+    if len(files) > 1:
+        raise UnsuitableGenotypesError(f"More than one file was sent for {part.name!r}.")
+    if spec.measured is None or spec.measured.panel is None:
+        raise NoPanelError(f"{spec.name}: there is no panel to read genotypes against")
+    with timed(timing_ms, DECODE):
+        return read_genotypes(files[0], spec.measured.panel, part)
 
 
 def _choose(image: ImageInput, study: Study, candidates: Sequence[int], limits: Limits, side: Side | None) -> Chosen:

@@ -277,3 +277,15 @@ class ModelSpec(Frozen):
     def with_measured(self, measured: Measured) -> Self:
         """The same declaration, with what training measured."""
         return self.model_copy(update={"measured": measured})
+
+
+def answer_names(spec: ModelSpec) -> list[str]:
+    """The tensors that an answer is made of, in the order in which a network gives them."""
+    answers = [*(part.tensor for part in spec.regressions), *(part.tensor for part in spec.classifications)]
+    attention = [spec.metadata_attention.tensor] if spec.metadata_attention else []
+    return [*answers, *attention, *(part.tensor for part in spec.image_attention), *(part.tensor for part in spec.regions)]
+
+
+def features_name(image: str) -> str:
+    """The tensor of an image input's feature map (B, C, h, w), from which explanations are computed; no part of the answer."""
+    return f"{image}_features"

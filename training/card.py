@@ -7,14 +7,20 @@ from pathlib import Path
 import numpy as np
 
 from models.postprocess import SYNTHETIC
-from training.evaluate import Evaluation, beats, table_lines
+from training.evaluation import Evaluation, table_lines
+from training.evaluation.classes import ClassEvaluation
+from training.evaluation.regression import RegressionEvaluation
 from training.plots import write_plots
+from training.recipes import recipe
 
 NOT_EXPORTED = "a run that is not exported"
 CAPTIONS = {
     "predicted.png": "Estimate against planted truth",
     "bland-altman.png": "Bland-Altman",
-    "roc.png": "ROC at both T-score thresholds, the model and its baselines",
+    "roc.png": "ROC, the model and its baselines",
+    "reliability.png": "Reliability: how often what was given a probability was true",
+    "confusion.png": "Confusion: true class against the likeliest",
+    "auc.png": "AUC of each class, the model and its baselines",
     "field-attention.png": "Mean attention over the metadata fields; attention is not importance",
 }
 
@@ -37,55 +43,82 @@ def _head(evaluation: Evaluation) -> list[str]:
         "",
         f"**Limits.** {' '.join(spec.limitations)}",
         "",
-        *_disclaimer(trained_on),
+        *_disclaimer(trained_on, recipe(spec.name, "reference").paper),
     ]
 
 
-def _disclaimer(trained_on: str) -> list[str]:
+def _disclaimer(trained_on: str, paper: str) -> list[str]:
     if trained_on not in {SYNTHETIC, NOT_EXPORTED}:
         return []
     return [
-        "> Trained and evaluated on synthetic phantoms: drawings of hips whose BMD was planted. The figures below say that the network,",
-        "> the pipeline and the export work. They say nothing about patients. Not for clinical use. None of the figures of the paper",
-        "> (Zhang et al., arXiv:2511.14604) is claimed here: its cohort is access-controlled and was not used.",
+        "> Trained and evaluated on synthetic phantoms: drawings of patients whose truth was planted. The figures below say that the",
+        "> network, the pipeline and the export work. They say nothing about patients. Not for clinical use. None of the figures of the",
+        f"> paper ({paper}) is claimed here: its cohort was not used.",
         "",
     ]
 
 
+def detail_lines(evaluation: Evaluation) -> list[str]:
+    """What stands below the table: of a regression its interval, of classes how the model does without metadata."""
+    if isinstance(evaluation, RegressionEvaluation):
+        return [
+            f"90 % interval: ± {evaluation.half_width:.3f} {evaluation.part.unit} (median), holds {evaluation.coverage} of the cases.",
+            "",
+            *_comparison(evaluation),
+            _shrinkage(evaluation),
+            "",
+            *_missingness(evaluation),
+        ]
+    hidden = evaluation.hidden if isinstance(evaluation, ClassEvaluation) else None
+    without = [f"With every optional metadata field hidden: {evaluation.primary} {hidden}.", ""] if hidden else []
+    return [*_thresholds(evaluation), *_comparison(evaluation), *without]
+
+
 def _results(evaluation: Evaluation, command: str) -> list[str]:
-    cases = len(next(iter(evaluation.scored.values())).target)
     spread = [f"- {metric}: {value}" for metric, value in evaluation.fold_spread.items()]
     return [
         "## Results",
         "",
-        f"{evaluation.protocol}: {cases} cases, values with 95 % bootstrap intervals over cases. Positive: true BMD below the threshold.",
+        f"{evaluation.protocol}: {len(evaluation.model.target)} cases, values with 95 % bootstrap intervals over {_unit(evaluation)}.",
         "",
         *table_lines(evaluation),
         "",
-        f"90 % interval: ± {evaluation.half_width:.3f} {evaluation.part.unit} (median), holds {evaluation.coverage} of the cases.",
-        "",
-        *_comparison(evaluation),
-        _shrinkage(evaluation),
-        "",
-        *_missingness(evaluation),
+        *detail_lines(evaluation),
         *(["Mean ± SD over folds:", "", *spread, ""] if spread else []),
         f"Reproduce: `{command}`",
     ]
 
 
+def _unit(evaluation: Evaluation) -> str:
+    return "cases. Positive: true value below the threshold" if isinstance(evaluation, RegressionEvaluation) else "patients"
+
+
 def _comparison(evaluation: Evaluation) -> list[str]:
     """Which baselines the model is better than, and which it is not: said in words, because a table is easily misread."""
     baselines = list(evaluation.table)[1:]
-    beaten = [name for name in baselines if beats(evaluation, "R2", name)]
+    beaten = [name for name in baselines if evaluation.beats(name)]
     others = [name for name in baselines if name not in beaten]
-    better = [f"By R2 the model is better than {' and '.join(beaten)}: the intervals do not overlap."] if beaten else []
+    better = [f"By {evaluation.primary} the model is better than {' and '.join(beaten)}: the intervals do not overlap."] if beaten else []
     unproven = [f"It is not shown to be better than {' or '.join(others)} here."] if others else []
     return [" ".join([*better, *unproven]), ""] if baselines else []
 
 
-def _shrinkage(evaluation: Evaluation) -> str:
+def _thresholds(evaluation: Evaluation) -> list[str]:
+    """Each chosen threshold with what it gives on these cases."""
+    chosen = evaluation.spec.measured.thresholds if evaluation.spec.measured else {}
+    names = [each.name for part in evaluation.spec.classifications for each in part.classes]
+    rows = []
+    for name, threshold in chosen.items():
+        truth, called = evaluation.model.target[:, names.index(name)], evaluation.model.estimate[:, names.index(name)] >= threshold
+        sensitivity, specificity = (np.mean(called[truth > 0.5]) if some else np.mean(~called[truth < 0.5]) for some in (True, False))
+        rows.append(f"| {name} | {threshold:.3f} | {sensitivity:.2f} | {specificity:.2f} |")
+    head = ["| class | threshold | sensitivity | specificity |", "|---|---|---|---|"]
+    return ["Thresholds, chosen on validation cases (Youden), and what they give here:", "", *head, *rows, ""] if rows else []
+
+
+def _shrinkage(evaluation: RegressionEvaluation) -> str:
     """How far estimates fall back to the mean: the reader of a low recall should know why."""
-    scored = next(iter(evaluation.scored.values()))
+    scored = evaluation.model
     slope = float(np.cov(scored.target, scored.estimate)[0, 1] / np.var(scored.target, ddof=1))
     return (
         f"For each {evaluation.part.unit} of truth the estimate moves by {slope:.2f}: low values are read too high, high ones too low, "
@@ -93,7 +126,7 @@ def _shrinkage(evaluation: Evaluation) -> str:
     )
 
 
-def _missingness(evaluation: Evaluation) -> list[str]:
+def _missingness(evaluation: RegressionEvaluation) -> list[str]:
     if not evaluation.missingness:
         return []
     rows = [f"| {row.hidden} | {row.r2} | ± {row.half_width:.3f} | {row.coverage} |" for row in evaluation.missingness]

@@ -16,9 +16,9 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 import models
-from models import SPECS
 from models.decode import Limits
 from models.prediction import Tensors
+from models.spec import ModelSpec
 from models.study import Part, Study, read_study
 from training.recipes import Recipe
 from training.sources import Row
@@ -39,8 +39,9 @@ class Split:
 
 @dataclass(frozen=True)
 class Cohort:
-    """Rows, their targets (N, 1), and the folder that holds their tensors."""
+    """The spec they were read with, rows, their targets (N, K), NaN where unknown, and the folder that holds their tensors."""
 
+    spec: ModelSpec
     rows: tuple[Row, ...]
     targets: NDArray[np.float64]  # not float32: a measurement of 0.899 must not fall below a threshold of 0.899
     folder: Path
@@ -51,18 +52,26 @@ class Cohort:
         return {path.stem: np.load(path, mmap_mode="r") for path in sorted(self.folder.glob("*.npy"))}
 
 
-def load(model: str, rows: tuple[Row, ...], target: str, cache: Path) -> Cohort:
+def load(spec: ModelSpec, rows: tuple[Row, ...], cache: Path) -> Cohort:
     """Every row through `read_study`, once: the result is kept under `cache` and read back when nothing has changed."""
-    folder = cache / _fingerprint(model, rows)
+    folder = cache / _fingerprint(spec, rows)
     if not (folder / "complete").exists():
-        _write_tensors(model, rows, folder)
-    return Cohort(rows, np.array([[row.target[target]] for row in rows]), folder)
+        _write_tensors(spec, rows, folder)
+    return Cohort(spec, rows, np.array([[row.target[name] for name in target_names(spec)] for row in rows]), folder)
 
 
-def tensors_of(model: str, row: Row) -> Tensors:
-    """One row, read by exactly what serves it."""
-    parts = tuple(Part(path.read_bytes(), name) for name, path in row.images.items())
-    return read_study(SPECS[model], Study(parts, dict(row.metadata)), Limits()).tensors
+def target_names(spec: ModelSpec) -> tuple[str, ...]:
+    """What a row's truth is called: the regression, or each class."""
+    if spec.regressions:
+        return (spec.regressions[0].name,)
+    return tuple(each.name for each in spec.classifications[0].classes)
+
+
+def tensors_of(spec: ModelSpec, row: Row) -> Tensors:
+    """One row, read by exactly what serves it; a folder is a series, sent file by file."""
+    files = [(name, path) for name, where in row.images.items() for path in (sorted(where.iterdir()) if where.is_dir() else [where])]
+    parts = tuple(Part(path.read_bytes(), name) for name, path in files)
+    return read_study(spec, Study(parts, dict(row.metadata)), Limits()).tensors
 
 
 def splits(rows: Sequence[Row], targets: NDArray[np.float64], recipe: Recipe) -> tuple[Split, ...]:
@@ -92,9 +101,8 @@ def _inner(
 
 def _dealt(rows: Sequence[Row], targets: NDArray[np.float64], folds: int, rng: np.random.Generator) -> Indices:
     """A fold number for each row: groups (patients) are shuffled, sorted by stratum, and dealt like cards."""
-    targets = targets.astype(np.float32)
-    edges = np.quantile(targets[:, 0], np.linspace(0, 1, QUANTILE_BINS + 1)[1:-1])
-    stratum = {_group(row): (sorted(row.strata.items()), int(np.searchsorted(edges, targets[i, 0]))) for i, row in enumerate(rows)}
+    bins = _bins(targets.astype(np.float32))
+    stratum = {_group(row): (sorted(row.strata.items()), int(bins[i])) for i, row in enumerate(rows)}
     groups = list(stratum)
     rng.shuffle(groups)
     groups.sort(key=lambda group: stratum[group])
@@ -103,14 +111,22 @@ def _dealt(rows: Sequence[Row], targets: NDArray[np.float64], folds: int, rng: n
     return np.array([fold[_group(row)] for row in rows])
 
 
+def _bins(targets: NDArray[np.float32]) -> Indices:
+    """What is stratified by (N,): fifths of a number, or the first class that holds."""
+    if targets.shape[1] > 1:
+        return np.asarray(np.nan_to_num(targets).argmax(1))
+    edges = np.quantile(targets[:, 0], np.linspace(0, 1, QUANTILE_BINS + 1)[1:-1])
+    return np.asarray(np.searchsorted(edges, targets[:, 0]))
+
+
 def _group(row: Row) -> str:
     return row.group or row.patient
 
 
-def _write_tensors(model: str, rows: tuple[Row, ...], folder: Path) -> None:
+def _write_tensors(spec: ModelSpec, rows: tuple[Row, ...], folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     arrays: Tensors = {}
-    for i, tensors in enumerate(tqdm(_all_tensors(model, rows), total=len(rows), desc="decode and preprocess", unit="study")):
+    for i, tensors in enumerate(tqdm(_all_tensors(spec, rows), total=len(rows), desc="decode and preprocess", unit="study")):
         for name, tensor in tensors.items():
             if name not in arrays:
                 shape = (len(rows), *tensor.shape)
@@ -119,19 +135,19 @@ def _write_tensors(model: str, rows: tuple[Row, ...], folder: Path) -> None:
     (folder / "complete").touch()
 
 
-def _all_tensors(model: str, rows: tuple[Row, ...]) -> Iterator[Tensors]:
+def _all_tensors(spec: ModelSpec, rows: tuple[Row, ...]) -> Iterator[Tensors]:
     context = multiprocessing.get_context("spawn")  # a fork of a process with threads, as torch has, may never wake up
     with ProcessPoolExecutor(os.cpu_count(), mp_context=context) as pool:
-        yield from pool.map(partial(tensors_of, model), rows, chunksize=8)
+        yield from pool.map(partial(tensors_of, spec), rows, chunksize=8)
 
 
-def _fingerprint(model: str, rows: tuple[Row, ...]) -> str:
+def _fingerprint(spec: ModelSpec, rows: tuple[Row, ...]) -> str:
     """Changes with the spec, the code that reads studies, the metadata, and the files' names, sizes and times."""
-    digest = hashlib.sha256(SPECS[model].digest().encode())
+    digest = hashlib.sha256(spec.model_dump_json().encode())
     for source in sorted(Path(models.__file__).parent.rglob("*.py")):
         if source.name != "network.py" and source.parent.name != "layers":  # what comes after the tensors
             digest.update(source.read_bytes())
     for row in rows:
-        stats = [(str(path), path.stat().st_size, path.stat().st_mtime_ns) for path in row.images.values()]
+        stats = [(str(path), path.stat().st_size, path.stat().st_mtime_ns) for path in row.images.values()]  # of a folder: its own
         digest.update(repr((row, stats)).encode())
     return digest.hexdigest()[:16]

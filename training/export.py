@@ -16,11 +16,12 @@ from models.decode import Limits
 from models.golden import Golden
 from models.postprocess import SYNTHETIC
 from models.prediction import Tensors
-from models.spec import Measured, ModelSpec, Range
+from models.spec import Measured, ModelSpec, Range, answer_names, features_name
 from models.study import Study, read_study
 from training.data import Cohort, Indices
 from training.fit import Task, load_network
 from training.metrics import conformal
+from training.thresholds import chosen_thresholds
 
 ABSOLUTE_TOLERANCE = 2e-5  # between PyTorch and ONNX Runtime, over every output
 HALF_TOLERANCE = 1e-3  # of a baseline, whose weights are rounded twice: folded into each other, then to half precision
@@ -41,7 +42,7 @@ def export_model(tasks: tuple[Task, ...], cohort: Cohort, example: Study, out: P
         The exported graph differs from PyTorch by more than `ABSOLUTE_TOLERANCE`; no file is left.
     """
     task = tasks[-1]
-    spec = task.spec.with_measured(measured(tasks, cohort, training_data))
+    spec = cohort.spec.with_measured(measured(tasks, cohort, training_data))
     out.mkdir(parents=True, exist_ok=True)
     path = out / "model.onnx.partial"  # an export that fails leaves the artifact of before as it was
     write_graph(load_network(task), spec, path, cohort, task.split.validation[:PARITY_CASES])
@@ -57,29 +58,31 @@ def export_baseline(task: Task, cohort: Cohort, path: Path) -> None:
     halved = {name: value.half().float() if value.is_floating_point() else value for name, value in network.state_dict().items()}
     network.load_state_dict(halved)
     cases = task.split.validation[:PARITY_CASES]
-    write_graph(network, task.spec, path, cohort, cases)
+    write_graph(network, cohort.spec, path, cohort, cases)
     onnx.save(in_half_precision(onnx.load(path)), path)
-    if (drift := _drift(network, task.spec, path, _tensors(cohort, cases))) > HALF_TOLERANCE:
+    if (drift := _drift(network, cohort.spec, path, _tensors(cohort, cases), answer_names(cohort.spec))) > HALF_TOLERANCE:
         path.unlink()
         raise ParityError(f"{path.stem}: largest difference in half precision {drift:.1e} > {HALF_TOLERANCE:.0e}")
 
 
 def measured(tasks: tuple[Task, ...], cohort: Cohort, training_data: str) -> Measured:
-    """The error distribution of all held-out rows (split- or cross-conformal), and the range of each field in training."""
-    spec, recipe = tasks[-1].spec, tasks[-1].recipe
+    """What held-out rows say of the errors (split- or cross-conformal), the range of each field in training, and chosen thresholds."""
+    spec, recipe = cohort.spec, tasks[-1].recipe
     held_out = [np.load(task.folder / "held_out.npz") for task in tasks]
     target, estimate, bare = (
-        np.concatenate([case[key] for case in held_out])[:, 0].astype(np.float64)
-        for key in ("target", "estimate", "estimate_without_context")
+        np.concatenate([case[key] for case in held_out]).astype(np.float64) for key in ("target", "estimate", "estimate_without_context")
     )
     ranges = {name: field_range for name in _numbers(spec) if (field_range := _range(spec, name, cohort, tasks[-1].split.train))}
+    validation = cohort.targets[tasks[-1].split.validation], held_out[-1]["validation"].astype(np.float64)
     return Measured(
         training_data=training_data,
         recipe=recipe.name,
         seed=recipe.seed,
-        errors={part.name: conformal(target, estimate) for part in spec.regressions},
-        errors_without_context={part.name: conformal(target, bare) for part in spec.regressions},
+        errors={part.name: conformal(target[:, 0], estimate[:, 0]) for part in spec.regressions},
+        errors_without_context={part.name: conformal(target[:, 0], bare[:, 0]) for part in spec.regressions},
         field_ranges=ranges,
+        thresholds={name: value for part in spec.classifications for name, value in chosen_thresholds(part, *validation).items()},
+        panel=spec.measured.panel if spec.measured else None,
     )
 
 
@@ -106,7 +109,7 @@ def write_graph(
     strip(path)
     try:
         batches = ({name: tensor[:count] for name, tensor in inputs.items()} for count in (1, len(cases)))  # the batch axis must be free
-        drift = max(_drift(expected_from or network, spec, path, batch) for batch in batches)
+        drift = max(_drift(expected_from or network, spec, path, batch, output_names(spec)) for batch in batches)
     except Exception:
         path.unlink()
         raise
@@ -119,11 +122,16 @@ def _tensors(cohort: Cohort, cases: Indices) -> dict[str, torch.Tensor]:
     return {name: torch.from_numpy(np.array(array[cases])) for name, array in cohort.tensors.items()}
 
 
-def _drift(network: nn.Module, spec: ModelSpec, path: Path, inputs: dict[str, torch.Tensor]) -> float:
-    """The largest difference between PyTorch and the file, over all outputs and cases."""
+def _drift(network: nn.Module, spec: ModelSpec, path: Path, inputs: dict[str, torch.Tensor], names: list[str]) -> float:
+    """The largest difference between PyTorch and the file, over the named outputs and all cases; of features, relative to the largest."""
     with torch.inference_mode():
-        expected = dict(zip(output_names(spec), (output.numpy() for output in network(**inputs)), strict=True))
-    return Golden(Study((), {}), expected).drift(run_onnx(path, {name: tensor.numpy() for name, tensor in inputs.items()}))
+        given = dict(zip(output_names(spec), (output.numpy() for output in network(**inputs)), strict=True))
+    expected = {name: given[name] for name in names}
+    answered = run_onnx(path, {name: tensor.numpy() for name, tensor in inputs.items()}, names)
+    for name in set(names) - set(answer_names(spec)):
+        scale = np.float32(max(1.0, float(np.abs(expected[name]).max())))
+        expected[name], answered[name] = expected[name] / scale, answered[name] / scale
+    return Golden(Study((), {}), expected).drift(answered)
 
 
 def strip(path: Path) -> None:
@@ -137,9 +145,8 @@ def strip(path: Path) -> None:
 
 
 def output_names(spec: ModelSpec) -> list[str]:
-    """The names of a network's outputs, in the order in which its forward returns them."""
-    attention = [spec.metadata_attention.tensor] if spec.metadata_attention else []
-    return [*(part.tensor for part in spec.regressions), *attention, *(part.tensor for part in spec.image_attention)]
+    """The names of a network's outputs, in the order in which its forward returns them: the answer's, then the image features."""
+    return [*answer_names(spec), *(features_name(part.name) for part in spec.images)]
 
 
 def stamp(path: Path, properties: Mapping[str, str]) -> None:
@@ -149,20 +156,21 @@ def stamp(path: Path, properties: Mapping[str, str]) -> None:
     onnx.save(model, path)
 
 
-def run_onnx(path: Path, inputs: Tensors) -> Tensors:
-    """Every output of a graph, batched as the inputs are."""
+def run_onnx(path: Path, inputs: Tensors, names: list[str] | None = None) -> Tensors:
+    """Outputs of a graph, batched as the inputs are: those of `names`, or all."""
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3
     session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
     taken = {node.name: inputs[node.name] for node in session.get_inputs()}
-    return dict(zip((node.name for node in session.get_outputs()), session.run(None, taken), strict=True))
+    wanted = names or [node.name for node in session.get_outputs()]
+    return dict(zip(wanted, session.run(wanted, taken), strict=True))
 
 
 def golden_case(spec: ModelSpec, path: Path, example: Study) -> Golden:
     """The example study and what the exported file says of it."""
     tensors = read_study(spec, example, Limits()).tensors
     outputs = run_onnx(path, {name: tensor[np.newaxis] for name, tensor in tensors.items()})
-    return Golden(example, {name: output[0] for name, output in outputs.items()})
+    return Golden(example, {name: outputs[name][0] for name in answer_names(spec)})
 
 
 def in_half_precision(model: onnx.ModelProto) -> onnx.ModelProto:
@@ -183,8 +191,6 @@ def artifact_spec(path: Path) -> ModelSpec:
     """The spec that stands in an artifact."""
     properties = {entry.key: entry.value for entry in onnx.load(path).metadata_props}
     return ModelSpec.model_validate_json(properties["spec"])
-
-
 
 
 def _numbers(spec: ModelSpec) -> list[str]:

@@ -16,11 +16,10 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from models import SPECS
-from models.prediction import Tensors
 from models.spec import ModelSpec
 from training.augment import augment_image, drop_fields
 from training.data import Cohort, Indices, Split
-from training.losses import Loss, loss_of
+from training.losses import Loss, loss_of, surprise
 from training.recipes import Recipe
 from training.schedule import learning_rate_share, optimizer_of
 
@@ -76,15 +75,15 @@ class _Run:
     """The state of one training: network, optimizer, epoch and history."""
 
     def __init__(self, task: Task, cohort: Cohort, device: torch.device, pretrained: Path | None) -> None:
-        self.task, self.targets, self.tensors, self.device = task, cohort.targets, cohort.tensors, device
+        self.task, self.spec, self.targets, self.tensors, self.device = task, cohort.spec, cohort.targets, cohort.tensors, device
         torch.manual_seed(task.recipe.seed)
         self.network = task.network()
-        if pretrained is not None and self.network.image is not None:
-            _load_trunk(self.network, pretrained)
+        if pretrained is not None:
+            _load_trunks(self.network, pretrained)
         self._standardise()
         self.network.to(device)
         self.optimizer = optimizer_of(self.network, task.recipe)
-        self.loss: Loss = loss_of(task.recipe.loss, task.recipe.loss_options)
+        self.loss: Loss = self._loss()
         self.history: list[dict[str, float]] = []
 
     def train(self) -> None:
@@ -111,7 +110,7 @@ class _Run:
         A loss that weighs low targets more pulls every estimate down; a measurement must not be biased.
         """
         self.network.load_state_dict(torch.load(self.task.folder / "best.pt", map_location=self.device, weights_only=True))
-        if self.task.recipe.recentre:
+        if self.task.recipe.recentre and self.spec.regressions:
             indices = self.task.split.validation
             self.network.shift(float(np.median(self.targets[indices] - self._predict(indices))))  # type: ignore[operator]
             self._write(self.network.state_dict(), "best.pt")
@@ -125,6 +124,7 @@ class _Run:
             target=self.targets[indices],
             estimate=self._predict(indices),
             estimate_without_context=self._predict(indices, bare=True),
+            validation=self._predict(self.task.split.validation),
         )
 
     def _one_epoch(self) -> None:
@@ -134,7 +134,8 @@ class _Run:
         self._set_trunk_frozen(epoch < self.task.recipe.frozen_trunk_epochs)
         self.network.train()
         if epoch < self.task.recipe.frozen_trunk_epochs:
-            self.network.image.trunk.eval()  # type: ignore[union-attr]  # frozen means its batch statistics too
+            for trunk in self._trunks():
+                trunk.eval()  # frozen means its batch statistics too
         batches = list(self._batches(self.task.split.train, rng))
         losses = [self._step(batch, epoch + i / len(batches), rng) for i, batch in enumerate(batches)]
         validation = self._validation_loss()
@@ -148,7 +149,7 @@ class _Run:
         inputs = self._augmented(self._inputs(batch), rng)
         target = torch.from_numpy(self.targets[batch]).float().to(self.device)
         with torch.autocast(self.device.type, torch.bfloat16, enabled=recipe.mixed_precision):  # float16 would need loss scaling
-            loss = self.loss(self.network(**inputs)[0], target)
+            loss = self.loss(self.network.logits(**inputs), target)  # type: ignore[operator]
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
         nn.utils.clip_grad_norm_(self.network.parameters(), recipe.clip_norm)
@@ -165,38 +166,50 @@ class _Run:
         return {name: torch.from_numpy(array[batch]).to(self.device) for name, array in self.tensors.items()}
 
     def _augmented(self, inputs: dict[str, Tensor], rng: torch.Generator) -> dict[str, Tensor]:
-        spec, how = self.task.spec, self.task.recipe.augmentation
-        images = {part.name: augment_image(inputs[part.name], part, how, rng) for part in spec.images}
-        return inputs | images | {spec.table.mask: drop_fields(inputs[spec.table.mask], spec.table, how, rng)}
+        table, how = self.spec.table, self.task.recipe.augmentation
+        changed = {part.name: augment_image(inputs[part.name], part, how, rng) for part in self.spec.images}
+        if table.mask in inputs:
+            changed[table.mask] = drop_fields(inputs[table.mask], table, how, rng)
+        return inputs | changed
 
     def _validation_loss(self) -> float:
         indices = self.task.split.validation
-        estimate, target = torch.from_numpy(self._predict(indices)), torch.from_numpy(self.targets[indices]).float()
-        return float(self.loss(estimate, target))
+        answer, target = torch.from_numpy(self._predict(indices)), torch.from_numpy(self.targets[indices]).float()
+        if self.spec.classifications:
+            return float(surprise(answer, target, exclusive=self.spec.classifications[0].exclusive))
+        return float(self.loss(answer, target))
+
+    def _loss(self) -> Loss:
+        train = torch.from_numpy(self.targets[self.task.split.train]).float().to(self.device)
+        return loss_of(self.task.recipe.loss, self.task.recipe.loss_options, train)
 
     def _predict(self, indices: Indices, *, bare: bool = False) -> Floats:
-        """First output (N, 1) of the network in evaluation mode; `bare` hides every optional field."""
-        table = self.task.spec.table
+        """First output (N, K) of the network in evaluation mode; `bare` hides every optional field."""
+        table = self.spec.table
         kept = torch.tensor([float(field.required or not bare) for field in table.network_fields], device=self.device)
         self.network.eval()
-        outputs = [np.zeros((0, 1), np.float32)]  # a split that holds out nothing predicts nothing
+        outputs = [np.zeros((0, self.targets.shape[1]), np.float32)]  # a split that holds out nothing predicts nothing
         with torch.inference_mode():
             for batch in np.split(indices, range(64, len(indices), 64)) if len(indices) else ():
                 inputs = self._inputs(batch)
-                outputs.append(self.network(**(inputs | {table.mask: inputs[table.mask] * kept}))[0].float().cpu().numpy())
+                if table.mask in inputs:
+                    inputs[table.mask] = inputs[table.mask] * kept
+                outputs.append(self.network(**inputs)[0].float().cpu().numpy())
         return np.concatenate(outputs)
 
     def _standardise(self) -> None:
         """Scalers come from the training part of the split alone."""
-        table, train = self.task.spec.table, self.task.split.train
-        values: Tensors = {name: self.tensors[name][train] for name in (table.name, table.mask)}
-        target = torch.from_numpy(self.targets[train]).float()
-        self.network.standardise(torch.from_numpy(values[table.name]), torch.from_numpy(values[table.mask]), target)  # type: ignore[operator]
+        train = self.task.split.train
+        images = {part.name for part in self.spec.images}
+        inputs = {name: torch.from_numpy(array[train]) for name, array in self.tensors.items() if name not in images}
+        self.network.standardise(inputs, torch.from_numpy(self.targets[train]).float())  # type: ignore[operator]
+
+    def _trunks(self) -> list[nn.Module]:
+        return list(self.network.trunks)  # type: ignore[arg-type]
 
     def _set_trunk_frozen(self, frozen: bool) -> None:  # noqa: FBT001  a state, not a mode
-        for name, parameter in self.network.named_parameters():
-            if "trunk." in name:
-                parameter.requires_grad_(not frozen)
+        for parameter in (parameter for trunk in self._trunks() for parameter in trunk.parameters()):
+            parameter.requires_grad_(not frozen)
 
     def _out_of_patience(self) -> bool:
         losses = [row["validation"] for row in self.history]
@@ -240,8 +253,8 @@ def check_record(run: Path, recipe: Recipe, cohort: Cohort) -> None:
     path.write_text(json.dumps(record, indent=2) + "\n")
 
 
-def _load_trunk(network: nn.Module, path: Path) -> None:
-    """A torchvision ResNet checkpoint into the image trunk; its classifier is not used."""
+def _load_trunks(network: nn.Module, path: Path) -> None:
+    """A torchvision checkpoint into every image trunk; its classifier is not used."""
     state = torch.load(path, map_location="cpu", weights_only=True)
-    trunk = network.image.trunk  # type: ignore[union-attr]
-    trunk.load_state_dict({name: value for name, value in state.items() if not name.startswith("fc.")})  # type: ignore[union-attr]
+    for trunk in network.trunks:  # type: ignore[union-attr]
+        trunk.load_state_dict({name: value for name, value in state.items() if not name.startswith("fc.")})

@@ -1,4 +1,7 @@
-"""Losses by name, as recipes choose them. Every loss takes estimates and targets (B, 1) in the target's own unit."""
+"""Losses by name, as recipes choose them: of what a network's `logits` returns, and of targets (B, K).
+
+A regression's logits are its estimates, in the unit of the target. A target of NaN is not known, and is passed over.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +10,7 @@ from collections.abc import Callable, Mapping
 
 import torch
 from torch import Tensor
+from torch.nn.functional import binary_cross_entropy_with_logits
 
 Loss = Callable[[Tensor, Tensor], Tensor]
 
@@ -38,16 +42,45 @@ def mae(estimate: Tensor, target: Tensor) -> Tensor:
     return (estimate - target).abs().mean()
 
 
+def cross_entropy(logits: Tensor, target: Tensor, *, weights: Tensor | None = None) -> Tensor:
+    """Of exclusive classes: targets (B, K) one-hot; `weights` (K,) of the classes, normalised by their sum over the batch."""
+    weight = target if weights is None else target * weights
+    return -(weight * logits.log_softmax(1)).sum() / weight.sum()
+
+
+def binary_cross_entropy(logits: Tensor, target: Tensor) -> Tensor:
+    """Of independent classes: the mean over every target (B, K) that is known."""
+    known = ~target.isnan()
+    return binary_cross_entropy_with_logits(logits[known], target[known])
+
+
 LOSSES: Mapping[str, Callable[..., Tensor]] = {
     "weighted_smooth_l1": weighted_smooth_l1,
     "smooth_l1": smooth_l1,
     "mse": mse,
     "mae": mae,
+    "cross_entropy": cross_entropy,
+    "binary_cross_entropy": binary_cross_entropy,
 }
 
 
-def loss_of(name: str, options: Mapping[str, float]) -> Loss:
-    """The loss `name` with those of the options that it has."""
+def loss_of(name: str, options: Mapping[str, float], targets: Tensor | None = None) -> Loss:
+    """The loss `name` with those of the options that it has.
+
+    With the option ``balanced``, cross-entropy weighs class k by N / (K n_k) of the training `targets` (N, K).
+    """
     chosen = LOSSES[name]
-    mine = {option: value for option, value in options.items() if option in inspect.signature(chosen).parameters}
-    return lambda estimate, target: chosen(estimate, target, **mine)
+    mine: dict[str, object] = {option: value for option, value in options.items() if option in inspect.signature(chosen).parameters}
+    if options.get("balanced") and targets is not None:
+        mine["weights"] = len(targets) / (targets.shape[1] * targets.sum(0).clamp(min=1))
+    return lambda output, target: chosen(output, target, **mine)
+
+
+def surprise(probabilities: Tensor, targets: Tensor, *, exclusive: bool) -> Tensor:
+    """The mean negative log-likelihood of what was true: what chooses the epoch of a classification."""
+    p = probabilities.clamp(1e-7, 1 - 1e-7)
+    if exclusive:
+        return -(targets * p.log()).sum(1).mean()
+    known = ~targets.isnan()
+    truth = targets[known]
+    return -(truth * p[known].log() + (1 - truth) * (1 - p[known]).log()).mean()

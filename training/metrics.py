@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -35,7 +35,7 @@ class Estimate:
 
 @dataclass(frozen=True)
 class Scored:
-    """Targets and estimates (N,) of one network, in the unit of the target."""
+    """Targets and estimates of one network: (N,) in the unit of a regression, or (N, K) of K classes; NaN is an unknown target."""
 
     target: Floats
     estimate: Floats
@@ -50,12 +50,23 @@ def regression_metrics(part: Regression) -> Mapping[str, Metric]:
     return metrics
 
 
-def bootstrap(scored: Scored, metrics: Mapping[str, Metric], seed: int = 0) -> dict[str, Estimate]:
-    """Each metric with the interval that holds `LEVEL` of its values over resampled cases."""
+def bootstrap(
+    scored: Scored, metrics: Mapping[str, Metric], seed: int = 0, groups: Sequence[str] | None = None
+) -> dict[str, Estimate]:
+    """Each metric with the interval that holds `LEVEL` of its values over resampled cases, or over resampled groups (patients)."""
     rng = np.random.default_rng(seed)
-    count = len(scored.target)
-    samples = [rng.integers(count, size=count) for _ in range(RESAMPLES)]
+    cases = _cases(groups if groups is not None else [str(i) for i in range(len(scored.target))])
+    count = len(cases)
+    samples = [np.concatenate([cases[i] for i in rng.integers(count, size=count)]) for _ in range(RESAMPLES)]
     return {name: _estimate(metric, scored, samples) for name, metric in metrics.items()}
+
+
+def _cases(groups: Sequence[str]) -> list[NDArray[np.int64]]:
+    """The rows of each group, in the order in which the groups first stand."""
+    rows: dict[str, list[int]] = {}
+    for row, group in enumerate(groups):
+        rows.setdefault(group, []).append(row)
+    return [np.array(some) for some in rows.values()]
 
 
 def conformal(target: Floats, estimate: Floats, level: float = 0.9) -> ErrorDistribution:
@@ -99,23 +110,26 @@ def auc(positive: NDArray[np.bool_], score: Floats) -> float:
     return float((ranks[positive].sum() - positives * (positives + 1) / 2) / (positives * (len(score) - positives)))
 
 
-def _precision(positive: NDArray[np.bool_], called: NDArray[np.bool_]) -> float:
+def precision(positive: NDArray[np.bool_], called: NDArray[np.bool_]) -> float:
+    """Share of the called that are positive; 0 where nothing is called."""
     return float((positive & called).sum() / max(1, called.sum()))
 
 
-def _recall(positive: NDArray[np.bool_], called: NDArray[np.bool_]) -> float:
+def recall(positive: NDArray[np.bool_], called: NDArray[np.bool_]) -> float:
+    """Share of the positive that are called."""
     return float((positive & called).sum() / max(1, positive.sum()))
 
 
-def _f1(positive: NDArray[np.bool_], called: NDArray[np.bool_]) -> float:
+def f1(positive: NDArray[np.bool_], called: NDArray[np.bool_]) -> float:
+    """The harmonic mean of precision and recall."""
     return float(2 * (positive & called).sum() / max(1, positive.sum() + called.sum()))
 
 
 SCREENING: Mapping[str, Callable[[NDArray[np.bool_], Floats, float], float]] = {
     "ROC-AUC": lambda positive, estimate, _: auc(positive, -estimate),
-    "precision": lambda positive, estimate, below: _precision(positive, estimate < below),
-    "recall": lambda positive, estimate, below: _recall(positive, estimate < below),
-    "F1": lambda positive, estimate, below: _f1(positive, estimate < below),
+    "precision": lambda positive, estimate, below: precision(positive, estimate < below),
+    "recall": lambda positive, estimate, below: recall(positive, estimate < below),
+    "F1": lambda positive, estimate, below: f1(positive, estimate < below),
 }
 
 

@@ -15,11 +15,12 @@ import torch
 
 from models import SPECS
 from models.postprocess import SYNTHETIC
+from models.spec import Measured, ModelSpec
 from models.study import Part, Study
-from training.card import write_card
+from training.card import detail_lines, write_card
 from training.data import Cohort, Split, load, splits
-from training.evaluate import Evaluation, evaluate_artifact, evaluate_run, table_lines
-from training.export import export_baseline, export_model
+from training.evaluation import Evaluation, evaluate_artifact, evaluate_run, table_lines
+from training.export import artifact_spec, export_baseline, export_model
 from training.fit import Task, check_record, fit, tasks_of
 from training.recipes import FRESH_CASES, FRESH_SEED, REFERENCE_CASES, REFERENCE_ROWS, REFERENCE_SEED, Recipe, recipe
 
@@ -45,10 +46,13 @@ def open_run(chosen: Recipe, folder: Path, cohort_folder: Path) -> Run:
     return Run(chosen, folder, cohort, splits(cohort.rows, cohort.targets, chosen))
 
 
-def read_cohort(model: str, folder: Path, cache: Path) -> Cohort:
-    """A cohort in its documented layout, decoded and preprocessed."""
-    rows = importlib.import_module(f"training.sources.{model}").read(folder)
-    return load(model, rows, SPECS[model].regressions[0].name, cache)
+def read_cohort(model: str, folder: Path, cache: Path, spec: ModelSpec | None = None) -> Cohort:
+    """A cohort in its documented layout, decoded and preprocessed: with the panel of `spec`, an artifact's, or else with its own."""
+    source = importlib.import_module(f"training.sources.{model}")
+    chosen = spec or SPECS[model]
+    if chosen.genotypes and not (chosen.measured and chosen.measured.panel):
+        chosen = chosen.with_measured(Measured(training_data="", recipe="", seed=0, panel=source.panel(folder)))
+    return load(chosen, source.read(folder), cache)
 
 
 def fit_run(run: Run, variants: tuple[str, ...] = (), device: str = "auto", pretrained: Path | None = None) -> None:
@@ -91,20 +95,18 @@ def evaluate_held_out(run: Run) -> Evaluation:
     if next(iter(run.recipe.variants)) not in tasks:
         raise FileNotFoundError(f"{run.folder}: the model itself is not trained to its end yet; run fit again")
     protocol = f"{run.recipe.folds}-fold cross-validation" if run.recipe.folds else "held-out split"
-    return evaluate_run(tasks, f"Recipe {run.recipe.name}, {protocol}, pooled out-of-fold estimates")
+    return evaluate_run(tasks, run.cohort, f"Recipe {run.recipe.name}, {protocol}, pooled out-of-fold estimates")
 
 
 def evaluate_fresh(artifact: Path, model: str, cohort_folder: Path, cache: Path) -> Evaluation:
     """An artifact and its baselines judged on a cohort that none of them has seen."""
-    return evaluate_artifact(artifact, read_cohort(model, cohort_folder, cache), f"Cohort {cohort_folder.name}")
+    cohort = read_cohort(model, cohort_folder, cache, artifact_spec(artifact / "model.onnx"))
+    return evaluate_artifact(artifact, cohort, f"Cohort {cohort_folder.name}")
 
 
 def report(evaluation: Evaluation, card: Path | None, command: str) -> None:
     """Print the table; write the card where a folder is given."""
-    print("\n".join([evaluation.protocol, *table_lines(evaluation)]))
-    print(f"90 % interval: +- {evaluation.half_width:.3f} {evaluation.part.unit} (median), coverage {evaluation.coverage}")
-    for row in evaluation.missingness:
-        print(f"without {row.hidden}: R2 {row.r2}, interval +- {row.half_width:.3f}, coverage {row.coverage}")
+    print("\n".join([evaluation.protocol, *table_lines(evaluation), *detail_lines(evaluation)]))
     for metric, spread in evaluation.fold_spread.items():
         print(f"mean over folds, {metric}: {spread}")
     if card is not None:

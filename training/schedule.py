@@ -13,8 +13,9 @@ from training.recipes import Recipe
 def optimizer_of(network: nn.Module, recipe: Recipe) -> torch.optim.AdamW:
     """AdamW: the trunk at its own rate; no decay for biases, norms and gates, which are not weights of a sum."""
     groups: dict[tuple[bool, bool], list[nn.Parameter]] = {}
+    trunk_parameters = {id(parameter) for trunk in network.trunks for parameter in trunk.parameters()}  # type: ignore[union-attr]
     for name, parameter in network.named_parameters():
-        groups.setdefault(("trunk." in name, parameter.ndim > 1 and "bias" not in name), []).append(parameter)
+        groups.setdefault((id(parameter) in trunk_parameters, parameter.ndim > 1 and "bias" not in name), []).append(parameter)
     rates = {True: recipe.trunk_learning_rate, False: recipe.learning_rate}
     return torch.optim.AdamW(
         [

@@ -106,7 +106,7 @@ class CrossLayer(nn.Module):
 
 
 class ImageTokens(nn.Module):
-    """Image (B, 3, 224, 224) -> tokens (B, P, D): the trunk's 7 x 7 map, or its mean as a single token."""
+    """The trunk's map (B, C, 7, 7) -> tokens (B, P, D), or its mean as a single token."""
 
     def __init__(self, options: Options) -> None:
         super().__init__()
@@ -116,18 +116,18 @@ class ImageTokens(nn.Module):
         self.position = nn.Parameter(0.02 * torch.randn(1 if self.pooled else _grid_tokens(), options.width))
         self.norm = nn.LayerNorm(options.width)
 
-    def forward(self, image: Tensor) -> Tensor:
-        map_BPC = self.trunk(image).flatten(2).transpose(1, 2)
+    def forward(self, map_BCHW: Tensor) -> Tensor:
+        map_BPC = map_BCHW.flatten(2).transpose(1, 2)
         if self.pooled:
             map_BPC = map_BPC.mean(1, keepdim=True)
         return self.norm(self.project(map_BPC) + self.position)
 
 
 class XAttnBMD(nn.Module):
-    """Image, metadata and mask -> BMD in g/cm2, attention over the fields, attention over the image.
+    """Image, metadata and mask -> BMD in g/cm2, attention over the fields, attention over the image, and the trunk's map.
 
     forward: image (B, 3, 224, 224), metadata (B, F) in natural units, present (B, F)
-    -> bmd (B, 1), metadata_attention (B, F), image_attention (B, 7, 7); both attentions sum to 1.
+    -> bmd (B, 1), metadata_attention (B, F), image_attention (B, 7, 7), features (B, C, 7, 7); both attentions sum to 1.
     """
 
     target_mean: Tensor
@@ -145,10 +145,40 @@ class XAttnBMD(nn.Module):
         self.register_buffer("target_mean", torch.zeros(1))
         self.register_buffer("target_std", torch.ones(1))
 
-    def forward(self, image: Tensor, metadata: Tensor, present: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    @property
+    def trunks(self) -> list[nn.Module]:
+        """The image trunks: what starts pretrained, and is frozen first."""
+        return [self.image.trunk] if self.image is not None else []
+
+    def forward(self, image: Tensor, metadata: Tensor, present: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        maps = self.encode(image)
+        return (*self._answer(maps, metadata, present), *maps)
+
+    def encode(self, image: Tensor) -> tuple[Tensor]:
+        """Image (B, 3, 224, 224) -> its features (B, C, 7, 7); one channel of zeros where the image is not read."""
+        return (self.image.trunk(image) if self.image is not None else image.new_zeros(image.shape[0], 1, *GRID),)
+
+    def decide(self, maps: tuple[Tensor], metadata: Tensor, present: Tensor) -> Tensor:
+        """Features and metadata -> bmd (B, 1)."""
+        return self._answer(maps, metadata, present)[0]
+
+    def logits(self, image: Tensor, metadata: Tensor, present: Tensor) -> Tensor:
+        """What the loss takes: the estimate itself."""
+        return self.decide(self.encode(image), metadata, present)
+
+    def standardise(self, inputs: Mapping[str, Tensor], targets: Tensor) -> None:
+        """Take mean and standard deviation of the fields and of the targets (N, 1) from the training fold, into the graph."""
+        self.fields.standardise(inputs[METADATA.name], inputs[METADATA.mask])
+        self.target_mean[0], self.target_std[0] = targets.mean(), targets.std()
+
+    def shift(self, offset: float) -> None:
+        """Add an offset in g/cm2 to every estimate."""
+        self.target_mean += offset
+
+    def _answer(self, maps: tuple[Tensor], metadata: Tensor, present: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         present = present * self.fields.seen  # a field that training never saw counts as missing
         fields_BFD = self.fields(metadata, present)
-        image_BPD = self.image(image) if self.image is not None else fields_BFD.new_zeros(fields_BFD.shape[0], _grid_tokens(), 1)
+        image_BPD = self.image(maps[0]) if self.image is not None else fields_BFD.new_zeros(fields_BFD.shape[0], _grid_tokens(), 1)
         evenly_BP = _mean_weights(torch.ones_like(image_BPD[..., 0]))
         state = State(image_BPD, fields_BFD, image_BPD, fields_BFD, _mean_weights(present), evenly_BP)
         for layer in self.layers:
@@ -158,15 +188,6 @@ class XAttnBMD(nn.Module):
         if self.options.image_tokens == "pooled1":  # one token stands for the whole grid
             to_image_BP = to_image_BP.expand(-1, _grid_tokens()) / _grid_tokens()
         return z_B1 * self.target_std + self.target_mean, state.to_fields, to_image_BP.unflatten(1, GRID)
-
-    def standardise(self, metadata: Tensor, present: Tensor, target: Tensor) -> None:
-        """Take mean and standard deviation of fields (N, F) and target (N, 1) from the training fold, into the graph."""
-        self.fields.standardise(metadata, present)
-        self.target_mean[0], self.target_std[0] = target.mean(), target.std()
-
-    def shift(self, offset: float) -> None:
-        """Add an offset in g/cm2 to every estimate."""
-        self.target_mean += offset
 
     def _pool(self, state: State, present: Tensor) -> Tensor:
         image, fields = state.image.mean(1), _masked_mean(state.fields, present)

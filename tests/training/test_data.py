@@ -60,13 +60,13 @@ def test_splits_follow_the_seed():
 
 def test_the_cache_holds_what_the_serving_path_gives(cohort):
     for i in (0, len(cohort.rows) - 1):
-        for name, tensor in tensors_of("bmd", cohort.rows[i]).items():
+        for name, tensor in tensors_of(cohort.spec, cohort.rows[i]).items():
             assert np.array_equal(cohort.tensors[name][i], tensor)
 
 
 def test_a_second_reading_takes_the_cache(cohort):
     folder = cohort.folder
     stamp = (folder / "complete").stat().st_mtime_ns
-    again = load("bmd", cohort.rows, "femoral_neck_bmd", folder.parent)
+    again = load(cohort.spec, cohort.rows, folder.parent)
     assert again.folder == folder
     assert (folder / "complete").stat().st_mtime_ns == stamp

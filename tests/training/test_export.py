@@ -13,7 +13,7 @@ from models.spec import ModelSpec  # noqa: E402
 from models.study import Study, read_study  # noqa: E402
 from tests.training.cohort import QUICK  # noqa: E402
 from training.data import splits  # noqa: E402
-from training.evaluate import evaluate_artifact  # noqa: E402
+from training.evaluation import evaluate_artifact  # noqa: E402
 from training.export import ParityError, export_baseline, export_model, run_onnx, write_graph  # noqa: E402
 from training.fit import fit, load_network, tasks_of  # noqa: E402
 from training.pipeline import example  # noqa: E402

@@ -8,7 +8,7 @@ import pytest
 from tests.training.cohort import QUICK, ROWS
 from training.__main__ import main
 from training.data import splits
-from training.evaluate import evaluate_run
+from training.evaluation import evaluate_run
 from training.fit import fit, tasks_of
 
 torch = pytest.importorskip("torch", reason="torch is not installed")
@@ -24,7 +24,7 @@ def test_from_nothing_to_a_card(tmp_path, capsys):
     assert main(["evaluate", "bmd", "--cohort", cohort, "--artifact", artifact, "--card", artifact]) == 0
     printed = capsys.readouterr().out
     assert "| metric | xattn | metadata-only |" in printed
-    assert "coverage" in printed
+    assert "90 % interval" in printed
     card = (tmp_path / "artifact" / "card.md").read_text()
     assert "| R2 |" in card
     assert {path.name for path in (tmp_path / "artifact" / "plots").iterdir()} == {
@@ -43,7 +43,7 @@ def test_cross_validation_is_judged_out_of_fold(cohort, tmp_path):
     tasks = tasks_of(recipe, parts, tmp_path, ("metadata-only",))
     for task in tasks:
         fit(task, cohort, torch.device("cpu"))
-    evaluation = evaluate_run({"metadata-only": tasks}, "three folds")
+    evaluation = evaluate_run({"metadata-only": tasks}, cohort, "three folds")
     assert sorted(np.round(evaluation.scored["metadata-only"].target, 5)) == sorted(np.round(cohort.targets[:, 0].astype(float), 5))
     assert "R2" in evaluation.fold_spread
     assert evaluation.half_width > 0

@@ -8,7 +8,7 @@ from models.decode import Limits
 from models.golden import Golden
 from models.study import Study, read_study
 from tests.contract.conftest import ROOT
-from training.evaluate import beats, evaluate_artifact, table_lines
+from training.evaluation import evaluate_artifact, table_lines
 from training.export import artifact_spec, run_onnx
 from training.phantoms.bmd import write
 from training.pipeline import read_cohort
@@ -35,7 +35,7 @@ def test_it_is_good_on_a_fresh_seed(evaluation, capsys):
 @pytest.mark.slow
 @pytest.mark.parametrize("baseline", ["image-only", "metadata-only"])
 def test_it_beats_each_single_modality_with_intervals_that_do_not_overlap(evaluation, baseline):
-    assert beats(evaluation, "R2", baseline)
+    assert evaluation.beats(baseline, "R2")
 
 
 @pytest.mark.slow

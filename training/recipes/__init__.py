@@ -53,6 +53,7 @@ class Recipe:
     recentre: bool = True  # take the median error on the validation rows out of the estimates
     seed: int = 0
     mixed_precision: bool = False
+    paper: str = ""  # whom the model is after
     augmentation: Augmentation = field(default_factory=Augmentation)
 
 

@@ -25,6 +25,7 @@ REFERENCE = Recipe(
     batch_size=32,
     learning_rate=2e-3,
     trunk_learning_rate=2e-3,  # from scratch: no pretrained trunk to be careful with
+    paper="Zhang et al., arXiv:2511.14604",
     augmentation=Augmentation(rotation_degrees=4.0, translation=0.03, scale=0.05, brightness=0.05, contrast=0.10, mirror=0.05),
 )
 
@@ -43,6 +44,7 @@ PAPER = Recipe(
     frozen_trunk_epochs=5,
     patience=15,
     folds=10,
+    paper="Zhang et al., arXiv:2511.14604",
     recentre=False,  # some 21 validation rows cannot tell a median error from noise
 )
 

@@ -38,7 +38,8 @@ def network(**options):
 
 @pytest.mark.parametrize("options", OPTIONS, ids=str)
 def test_every_option_gives_an_estimate_and_attention_that_sums_to_one(options):
-    bmd, fields, image = network(**options)(*inputs())
+    bmd, fields, image, features = network(**options)(*inputs())
+    assert features.shape[2:] == (7, 7)
     assert (bmd.shape, fields.shape, image.shape) == ((3, 1), (3, FIELDS), (3, 7, 7))
     assert torch.allclose(fields.sum(1), torch.ones(3), atol=1e-5)
     assert torch.allclose(image.sum((1, 2)), torch.ones(3), atol=1e-5)
@@ -63,7 +64,7 @@ def test_every_present_field_reaches_the_estimate(field):
 
 def test_attention_follows_the_query_because_no_side_has_a_single_token():
     model, (image, metadata, present) = network(), inputs(2)
-    _, fields, where = model(image, metadata, present)
+    _, fields, where, _ = model(image, metadata, present)
     assert not torch.allclose(fields[0], fields[1])
     assert not torch.allclose(where[0], where[1])
 
@@ -84,7 +85,7 @@ def test_scalers_come_from_present_values_and_live_in_the_graph():
     model, (_, metadata, present) = network(), inputs(3)
     present[0, 0] = 0
     target = torch.tensor([[0.7], [0.9], [1.1]])
-    model.standardise(metadata, present, target)
+    model.standardise({"metadata": metadata, "present": present}, target)
     assert float(model.fields.mean[0]) == pytest.approx(float(metadata[1:, 0].mean()))
     assert float(model.fields.mean[5]) == pytest.approx(float(metadata[:, 5].log1p().mean()))
     assert float(model.target_mean) == pytest.approx(0.9)

@@ -1,0 +1,34 @@
+"""Exact Shapley values (Shapley, 1953) of a few players: every coalition is asked, none is sampled."""
+
+from __future__ import annotations
+
+from math import factorial
+
+import numpy as np
+from numpy.typing import NDArray
+
+MOST_PLAYERS = 12  # 4,096 coalitions
+
+
+def coalitions(players: int) -> NDArray[np.bool_]:
+    """Every coalition (2^players, players): row i holds player k where bit k of i is set."""
+    if players > MOST_PLAYERS:
+        raise ValueError(f"{players} players have too many coalitions")
+    return (np.arange(1 << players)[:, np.newaxis] >> np.arange(players) & 1).astype(np.bool_)
+
+
+def shapley_values(worth: NDArray[np.floating]) -> NDArray[np.float64]:
+    """The worth of every coalition (2^players,), in the order of `coalitions` -> each player's value (players,).
+
+    The values sum to the worth of all less the worth of none.
+    """
+    worth = worth.astype(np.float64)
+    players = len(worth).bit_length() - 1
+    members = coalitions(players)
+    sizes = members.sum(1)
+    share = np.array([factorial(size) * factorial(players - size - 1) / factorial(players) for size in range(players)])
+    values = np.zeros(players)
+    for player in range(players):
+        without = np.flatnonzero(~members[:, player])
+        values[player] = (share[sizes[without]] * (worth[without | 1 << player] - worth[without])).sum()
+    return values

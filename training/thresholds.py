@@ -1,0 +1,41 @@
+"""The probability from which a class is called positive: chosen on validation rows, which neither train nor judge."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.spec import Classification
+
+Floats = NDArray[np.float64]
+FEWEST = 5  # positives and negatives; with fewer the declared threshold stays
+LOWEST, HIGHEST = 0.02, 0.98  # a threshold outside would call everything, or nothing
+
+
+def chosen_thresholds(part: Classification, targets: Floats, probabilities: Floats) -> dict[str, float]:
+    """Class -> threshold, of targets and probabilities (N, K).
+
+    Youden's: where sensitivity + specificity is largest (Youden, Cancer 1950). Of two exclusive classes one number decides both;
+    of more the likeliest is taken, and there is nothing to choose.
+    """
+    names = [each.name for each in part.classes]
+    if not part.exclusive:
+        found = {name: youden(targets[:, k], probabilities[:, k]) for k, name in enumerate(names)}
+        return {name: value for name, value in found.items() if value is not None}
+    value = youden(targets[:, 1], probabilities[:, 1]) if len(names) == 2 else None
+    return {} if value is None else {names[0]: round(1 - value, 4), names[1]: value}
+
+
+def youden(targets: Floats, probabilities: Floats) -> float | None:
+    """The threshold halfway between two neighbouring probabilities that calls best; None where there are too few of either kind."""
+    known = ~np.isnan(targets)
+    order = np.argsort(-probabilities[known], kind="stable")
+    positive, falling = targets[known][order] > 0.5, probabilities[known][order]
+    positives, negatives = int(positive.sum()), int((~positive).sum())
+    if min(positives, negatives) < FEWEST:
+        return None
+    gain = np.cumsum(positive) / positives - np.cumsum(~positive) / negatives
+    ends = np.append(falling[1:] < falling[:-1], True)
+    best = int(np.argmax(np.where(ends, gain, -np.inf)))
+    below = falling[best + 1] if best + 1 < len(falling) else 0.0
+    return round(float(np.clip((falling[best] + below) / 2, LOWEST, HIGHEST)), 4)

@@ -74,7 +74,8 @@ def fold_distance(shape: Shape, where: Places) -> Field:
     spacing = np.hypot(where.v - 6, where.u + 2) / 9.5
     radial = np.abs(np.sin(turns)) * spacing
     outside = callosum > 12.5
-    return np.where(outside, np.minimum(cingulate, radial + 0.4), cingulate).astype(np.float32)
+    nearest: Field = np.where(outside, np.minimum(cingulate, radial + 0.4), cingulate).astype(np.float32)
+    return nearest
 
 
 def fold_width(shape: Shape, where: Places) -> Field:
@@ -83,9 +84,9 @@ def fold_width(shape: Shape, where: Places) -> Field:
     return width
 
 
-def texture(rows: int, columns: int, rng: np.random.Generator, sigma: float) -> Field:
-    """Smooth noise (rows, columns) of deviation 1."""
-    noise = gaussian_filter(rng.standard_normal((rows, columns)), sigma)
+def texture(shape: tuple[int, ...], rng: np.random.Generator, sigma: float) -> Field:
+    """Smooth noise of deviation 1."""
+    noise = gaussian_filter(rng.standard_normal(shape), sigma)
     scaled: Field = (noise / noise.std()).astype(np.float32)
     return scaled
 

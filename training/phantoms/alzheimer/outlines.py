@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,7 +17,7 @@ from PIL import Image as PillowImage
 from PIL import ImageDraw
 from scipy.ndimage import distance_transform_edt, gaussian_filter, map_coordinates
 
-Field = NDArray[np.float32]
+Field = NDArray[np.floating[Any]]  # float32 throughout: twice as fast as float64
 Outline = tuple[tuple[float, float], ...]
 
 LEFT, RIGHT, BOTTOM, TOP = -132.0, 126.0, -150.0, 108.0  # of the maps
@@ -29,7 +30,8 @@ OUTLINES: Mapping[str, Outline] = {
         (-94, -65), (-101, -60), (-115, -55), (-118, -49), (-105, -28), (-95, -9), (-98, 4), (-98, 22), (-89, 50), (-67, 73), (-35, 87),
     ),
     "cavity": (  # what the skull encloses
-        (0, 78), (40, 73), (72, 56), (92, 28), (95, 3), (90, -20), (75, -46), (50, -60), (36, -68), (14, -66), (3, -46), (-7, -27), (-14, -31),
+        (0, 78), (40, 73), (72, 56), (92, 28), (95, 3), (90, -20), (75, -46), (50, -60), (36, -68), (14, -66),
+        (3, -46), (-7, -27), (-14, -31),
         (-20, -29), (-25, -22), (-45, -24), (-70, -19), (-82, -5), (-84, 15), (-77, 38), (-58, 60), (-30, 73),
     ),
     "cerebrum": (
@@ -57,7 +59,10 @@ OUTLINES: Mapping[str, Outline] = {
     "canal": ((14, -66), (36, -68), (38, -100), (42, -150), (18, -150), (14, -100)),
     "pituitary": ((-13, -27), (-19, -25), (-20, -29), (-15, -31)),
 }  # fmt: skip
-CALLOSUM = ((-24, 1, 1.5), (-31, 4, 3.0), (-36, 12, 5.5), (-31, 21, 4.6), (-16, 27, 3.2), (4, 29.5, 3.0), (21, 26.5, 3.1), (32, 20, 4.6), (36, 13, 5.8))
+CALLOSUM = (
+    (-24, 1, 1.5), (-31, 4, 3.0), (-36, 12, 5.5), (-31, 21, 4.6), (-16, 27, 3.2), (4, 29.5, 3.0), (21, 26.5, 3.1), (32, 20, 4.6),
+    (36, 13, 5.8),
+)  # fmt: skip
 FORNIX = ((27, 12, 1.2), (8, 9.5, 1.4), (-10, 8.5, 1.5), (-15, 1, 1.5), (-13, -8, 1.2))
 ADHESION = ((0, 1, 4.2), (4, 1.5, 4.2))  # between the thalami
 VERTEBRAE = tuple((6.0 + 0.05 * (-72 - v), float(v), 6.8) for v in range(-78, -151, -17))
@@ -96,8 +101,8 @@ def _grid() -> tuple[Field, Field]:
 
 def _distance(outline: Outline) -> Field:
     """The signed distance to a polygon whose corners are rounded."""
-    u, v = _grid()
-    picture = PillowImage.new("L", (u.shape[1], u.shape[0]))
+    rows, columns = _grid()[0].shape
+    picture = PillowImage.new("L", (columns, rows))
     ImageDraw.Draw(picture).polygon([((x - LEFT) / STEP, (TOP - y) / STEP) for x, y in _curved(outline)], fill=1)
     inside = np.asarray(picture) > 0
     distance = distance_transform_edt(~inside) - distance_transform_edt(inside)
@@ -120,7 +125,8 @@ def _chain(beads: tuple[tuple[float, float, float], ...]) -> Field:
     places = np.linspace(0, len(points) - 1, 60 * len(points))
     smooth = np.stack([np.interp(places, np.arange(len(points)), column) for column in points.T])
     smooth = gaussian_filter(smooth, (0, 18), mode="nearest")
-    return np.minimum.reduce([_disc(*bead) for bead in smooth.T[::4]])
+    nearest: Field = np.minimum.reduce([_disc(*bead) for bead in smooth.T[::4]])
+    return nearest
 
 
 def _disc(u: float, v: float, radius: float) -> Field:

@@ -210,6 +210,27 @@ class Region:
 
 
 @dataclass(frozen=True)
+class Share:
+    """What one field or modality adds to an answer."""
+
+    name: str
+    value: float
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """Why one number of the answer is what it is: maps over images, or shares that add up to the answer less the baseline."""
+
+    of: str  # the measurement or finding
+    answer: float
+    maps: tuple[AttentionMap, ...] = ()  # Grad-CAM: what speaks for it, summing to 1; LIME: what the piece there adds
+    shares: tuple[Share, ...] = ()
+    baseline: float | None = None  # the answer with nothing of what the shares are about
+    fit: float | None = None  # weighted R2 of the linear model that made a map
+    note: str = ""
+
+
+@dataclass(frozen=True)
 class Prediction:
     """The one answer, from which every rendering is made."""
 
@@ -221,3 +242,4 @@ class Prediction:
     quality: tuple[Quality, ...]
     timing_ms: dict[str, float]
     regions: tuple[Region, ...] = ()
+    explanations: dict[str, tuple[Explanation, ...]] = field(default_factory=dict)

@@ -22,7 +22,7 @@ from service.api import strict_json
 from service.api.protocol import BoundedProtocol
 from service.api.schemas import PredictionOut
 from service.app import create_app, decoder_pool, open_artifacts, prove, serve_models
-from service.errors import DecoderError, RequestError, ServiceError
+from service.errors import DecoderError, InvalidParameterError, RequestError, ServiceError
 from service.formats.overlay import render_png
 from service.settings import PREFIX, Settings, SettingsError
 from service.telemetry import Metrics, log, start_logging
@@ -98,7 +98,8 @@ def _predict(options: argparse.Namespace) -> int:
     try:
         spec = SPECS[options.model]
         study = Study(tuple(_part(file, spec) for file in options.files), _metadata(options.metadata, settings.max_metadata_bytes))
-        print(asyncio.run(_evaluate(settings, study, options.png)))  # noqa: T201  the answer is this command's output
+        asked = _explanations(options.explain, spec)
+        print(asyncio.run(_evaluate(settings, study, asked, options.png)))  # noqa: T201  the answer is this command's output
     except OSError as error:
         return _fail(f"{error.filename}: {error.strerror}", USAGE)
     except (StudyError, RequestError, DecoderError) as error:
@@ -106,16 +107,25 @@ def _predict(options: argparse.Namespace) -> int:
     return 0
 
 
-async def _evaluate(settings: Settings, study: Study, png: Path | None) -> str:
+async def _evaluate(settings: Settings, study: Study, asked: list[str], png: Path | None) -> str:
     artifacts, metrics = list(open_artifacts(settings)), Metrics("command line")
     async with decoder_pool(settings) as decode, serve_models(settings, artifacts, metrics, decode) as predictors:
         artifact = artifacts[0]
         predictor = predictors[artifact.identity.spec.name]
         await prove(artifact, predictor, metrics)
-        prediction = await predictor.predict(study)
+        prediction = await predictor.predict(study, asked)
     if png is not None:
         png.write_bytes(render_png(predictor.spec, prediction))  # noqa: ASYNC240  nothing else runs here
     return PredictionOut.of(artifact.identity, prediction).to_json(indent=2).decode()
+
+
+def _explanations(argument: str, spec: ModelSpec) -> list[str]:
+    """Names separated by commas, each one that the model offers."""
+    asked = [name for name in argument.split(",") if name]
+    if unknown := set(asked) - set(spec.explanations):
+        offered = ", ".join(spec.explanations) or "none: attention is always returned"
+        raise InvalidParameterError(f"no such explanation: {', '.join(sorted(unknown))}", hint=f"Explanations of {spec.name}: {offered}.")
+    return asked
 
 
 def _part(argument: str, spec: ModelSpec) -> Part:
@@ -154,6 +164,7 @@ def _parser() -> argparse.ArgumentParser:
     predict.add_argument("files", nargs="+", metavar="FILE", help="a file of the study, or INPUT=FILE to name the image input it is")
     predict.add_argument("--metadata", default="{}", metavar="JSON", help="metadata as JSON text, or a file that holds it")
     predict.add_argument("--model", default="bmd", help="which model (default: %(default)s)")
+    predict.add_argument("--explain", default="", metavar="NAMES", help="explanations too, separated by commas: gradcam, shapley, lime")
     predict.add_argument("--png", type=Path, metavar="OUT", help="also write the image with the attention laid over it")
     predict.set_defaults(command=_predict)
     return parser

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -16,7 +17,9 @@ from fastapi_offline import FastAPIOffline
 from models import SPECS
 from models.decode import Limits
 from models.decode.selftest import Tested
+from models.explain import FOLDER
 from models.golden import Golden
+from models.spec import answer_names
 from service import __version__
 from service.api import health, openapi, problems, routes
 from service.api.body import Budget, RequestLimits
@@ -26,7 +29,9 @@ from service.decoding.pool import Bounds, DecoderPool
 from service.engine import cores
 from service.engine.batcher import Batcher
 from service.engine.runtime import Runtime
+from service.engine.slots import Slots
 from service.errors import ArtifactError, ServiceError
+from service.explainer import Explainer
 from service.gate import Gate, open_gate
 from service.predictor import Identity, Predictor, exported_spec
 from service.settings import Settings
@@ -101,21 +106,25 @@ async def serve_models(
     settings: Settings, artifacts: list[Artifact], metrics: Metrics, decode: DecoderPool
 ) -> AsyncIterator[dict[str, Predictor]]:
     """Predictors that run, and have still to prove themselves: name -> Predictor."""
-    slots = settings.threads or cores.available()
+    slots = Slots(settings.threads or cores.available())
     async with AsyncExitStack() as stack:
+        stack.callback(slots.close)
         gate = None
         if settings.gate:
             queue = Batcher(open_gate(settings.artifacts / "gate"), slots=slots, max_queue_size=settings.max_queue_size)
             gate = Gate(await stack.enter_async_context(queue), lambda model, seen: metrics.gate_refusals.labels(model, seen).inc())
         predictors: dict[str, Predictor] = {}
+        explaining = ThreadPoolExecutor(1, thread_name_prefix="explain")
+        stack.callback(explaining.shutdown, wait=False, cancel_futures=True)
         for artifact in artifacts:
-            batcher = Batcher(
-                artifact.runtime, slots=slots, max_queue_size=settings.max_queue_size, max_batch_size=settings.max_batch_size
-            )
+            spec = artifact.identity.spec
+            run = partial(artifact.runtime, names=answer_names(spec))
+            batcher = Batcher(run, slots=slots, max_queue_size=settings.max_queue_size, max_batch_size=settings.max_batch_size)
             infer = await stack.enter_async_context(batcher)
-            name = artifact.identity.spec.name
-            predictors[name] = Predictor(artifact.identity, decode, infer, gate)
-            metrics.watch_queue(name, partial(getattr, batcher, "queued"))
+            folder = artifact.golden.parent / FOLDER
+            explain = Explainer(spec, artifact.runtime, folder, explaining) if spec.explanations and folder.exists() else None
+            predictors[spec.name] = Predictor(artifact.identity, decode, infer, gate, explain)
+            metrics.watch_queue(spec.name, partial(getattr, batcher, "queued"))
         yield predictors
 
 

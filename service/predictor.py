@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
 from models.golden import Golden
 from models.postprocess import SYNTHETIC, postprocess
-from models.prediction import POSTPROCESS, InvalidOutputError, Prediction, Reading, Tensors
+from models.prediction import POSTPROCESS, Explanation, InvalidOutputError, Prediction, Reading, Tensors
 from models.spec import ModelSpec
 from models.study import Study
 from service.engine.batcher import Inference
@@ -18,9 +18,10 @@ from service.errors import ArtifactError, GoldenMismatchError, ModelOutputError,
 
 Decode = Callable[[ModelSpec, Study], Awaitable[Reading]]
 Infer = Callable[[Tensors], Awaitable[Inference]]
+Explain = Callable[[Prediction, Sequence[str]], Awaitable[dict[str, tuple[Explanation, ...]]]]
 Look = Callable[[ModelSpec, Reading], Awaitable[Reading]]
 State = Literal["loading", "ready", "failed"]
-QUEUE, INFER = "queue", "infer"
+QUEUE, INFER, EXPLAIN = "queue", "infer", "explain"
 LOADING_S = 5.0  # reading, decoding and comparing the golden case, generously
 
 
@@ -51,22 +52,30 @@ class Predictor:
         Tensors without a batch axis to outputs without a batch axis.
     gate
         Looks at the pictures of a reading before they reach the network; None lets everything through.
+    explain
+        Prediction and the names of explanations to the explanations.
     """
 
-    def __init__(self, identity: Identity, decode: Decode, infer: Infer, gate: Look | None = None) -> None:
+    def __init__(self, identity: Identity, decode: Decode, infer: Infer, gate: Look | None = None, explain: Explain | None = None) -> None:
         self.identity = identity
         self.state: State = "loading"
         self._decode = decode
         self._infer = infer
         self._gate = gate
+        self._explain = explain
 
     @property
     def spec(self) -> ModelSpec:
         """The exported spec, with what training measured."""
         return self.identity.spec
 
-    async def predict(self, study: Study) -> Prediction:
-        """Evaluate one study.
+    @property
+    def explanations(self) -> tuple[str, ...]:
+        """What `predict` can explain: none where the artifact came without the graphs for it."""
+        return self.spec.explanations if self._explain is not None else ()
+
+    async def predict(self, study: Study, explanations: Sequence[str] = ()) -> Prediction:
+        """Evaluate one study, and explain the answer in the ways that are asked for, each one of the spec's.
 
         Raises
         ------
@@ -79,7 +88,13 @@ class Predictor:
         """
         if self.state != "ready":
             raise NotReadyError(f"{self.spec.name} is {self.state}", retry_after_s=LOADING_S)
-        return await self._evaluate(study)
+        prediction = await self._evaluate(study)
+        if not explanations or self._explain is None:
+            return prediction
+        started = time.perf_counter()
+        explained = await self._explain(prediction, explanations)
+        timing_ms = {**prediction.timing_ms, EXPLAIN: 1000 * (time.perf_counter() - started)}
+        return replace(prediction, explanations=explained, timing_ms=timing_ms)
 
     async def check(self, golden: Golden) -> None:
         """Reproduce the golden case through the whole path, and be ready from then on.

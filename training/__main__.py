@@ -10,7 +10,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from models import SPECS
-from training.recipes import EXAMPLE_SEED, REFERENCE_CASES, REFERENCE_ROWS, REFERENCE_SEED, Recipe, adjusted, recipe
+from training.recipes import EXAMPLE_SEED, REFERENCE_SEED, Recipe, adjusted, recipe
 from training.sources import CohortError
 
 
@@ -31,9 +31,9 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     synth = _command(commands, "synth", _synth, "write a phantom cohort: synthetic patients with planted truth")
     synth.add_argument("--out", type=Path, required=True, help="folder to write the cohort into")
-    synth.add_argument("--cases", type=int, default=REFERENCE_CASES, help="number of studies (default: %(default)s)")
+    synth.add_argument("--cases", type=int, help="number of studies (default: the reference recipe's)")
     synth.add_argument("--seed", type=int, default=REFERENCE_SEED, help="same seed, same bytes (default: %(default)s)")
-    synth.add_argument("--rows", type=int, default=REFERENCE_ROWS, help="image height in pixels (default: %(default)s)")
+    synth.add_argument("--rows", type=int, help="image height in pixels (default: the reference recipe's)")
 
     fit = _command(commands, "fit", _fit, "train a recipe's network and its baselines on a cohort; goes on where it was interrupted")
     _cohort(fit)
@@ -81,7 +81,7 @@ def _gate_command(commands: argparse._SubParsersAction) -> None:  # type: ignore
 
 
 def _cohort(command: argparse.ArgumentParser) -> None:
-    command.add_argument("--cohort", type=Path, required=True, help="folder with cohort.csv and images: see docs/cohorts")
+    command.add_argument("--cohort", type=Path, required=True, help="folder of a cohort: its layout stands in docs/cohorts")
 
 
 def _run(command: argparse.ArgumentParser, instead: str = "") -> None:
@@ -103,7 +103,9 @@ def _chosen(options: argparse.Namespace) -> Recipe:
 
 
 def _synth(options: argparse.Namespace) -> None:
-    importlib.import_module(f"training.phantoms.{options.model}").write(options.out, options.cases, options.seed, rows=options.rows)
+    usual = recipe(options.model, "reference")
+    cases, rows = options.cases or usual.phantom_cases, options.rows or usual.phantom_rows
+    importlib.import_module(f"training.phantoms.{options.model}").write(options.out, cases, options.seed, rows=rows)
 
 
 # torch takes seconds to import: each command below imports what it needs, so that --help and synth answer at once

@@ -12,7 +12,7 @@ from torch.fx.experimental.proxy_tensor import make_fx
 
 from models.explain import ANSWER, GRADIENTS, HEAD, TARGET, gradient_name
 from models.spec import ModelSpec, features_name
-from training.export import ABSOLUTE_TOLERANCE, OPSET, ParityError, run_onnx, strip
+from training.graphs import ABSOLUTE_TOLERANCE, OPSET, ParityError, run_onnx, strip
 
 GRADIENT_TOLERANCE = 1e-6
 

@@ -2,35 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import shutil
 from pathlib import Path
 
 import numpy as np
 import onnx
-import onnxruntime
 import torch
-from onnx import numpy_helper
 from torch import nn
 
 from models.decode import Limits
+from models.explain import FOLDER
 from models.golden import Golden
 from models.postprocess import SYNTHETIC
-from models.prediction import Tensors
 from models.spec import Measured, ModelSpec, Range, answer_names, features_name
 from models.study import Study, read_study
 from training.data import Cohort, Indices
+from training.explanations import export_explanations
 from training.fit import Task, load_network
+from training.graphs import ABSOLUTE_TOLERANCE, OPSET, ParityError, in_half_precision, run_onnx, stamp, strip
 from training.metrics import conformal
 from training.thresholds import chosen_thresholds
 
-ABSOLUTE_TOLERANCE = 2e-5  # between PyTorch and ONNX Runtime, over every output
 HALF_TOLERANCE = 1e-3  # of a baseline, whose weights are rounded twice: folded into each other, then to half precision
-OPSET = 20
 PARITY_CASES = 32
-
-
-class ParityError(Exception):
-    """ONNX Runtime does not reproduce PyTorch: nothing was exported."""
 
 
 def export_model(tasks: tuple[Task, ...], cohort: Cohort, example: Study, out: Path, training_data: str = SYNTHETIC) -> None:
@@ -44,10 +38,15 @@ def export_model(tasks: tuple[Task, ...], cohort: Cohort, example: Study, out: P
     task = tasks[-1]
     spec = cohort.spec.with_measured(measured(tasks, cohort, training_data))
     out.mkdir(parents=True, exist_ok=True)
-    path = out / "model.onnx.partial"  # an export that fails leaves the artifact of before as it was
-    write_graph(load_network(task), spec, path, cohort, task.split.validation[:PARITY_CASES])
+    path, explain = out / "model.onnx.partial", out / f"{FOLDER}.partial"  # an export that fails leaves the artifact of before as it was
+    cases = task.split.validation[:PARITY_CASES]
+    write_graph(load_network(task), spec, path, cohort, cases)
     stamp(path, {"spec": spec.model_dump_json(), "spec_digest": spec.digest()})
     golden_case(spec, path, example).save(out / "golden.npz")
+    if spec.explanations:
+        export_explanations(load_network(task), spec, _tensors(cohort, cases), explain)
+        shutil.rmtree(out / FOLDER, ignore_errors=True)
+        explain.replace(out / FOLDER)
     path.replace(out / "model.onnx")
 
 
@@ -134,36 +133,9 @@ def _drift(network: nn.Module, spec: ModelSpec, path: Path, inputs: dict[str, to
     return Golden(Study((), {}), expected).drift(answered)
 
 
-def strip(path: Path) -> None:
-    """Take out what the exporter notes of each node: stack traces, with the paths of the machine that it ran on."""
-    model = onnx.load(path)
-    graph = model.graph
-    for part in (graph, *graph.node, *graph.initializer, *graph.value_info, *graph.input, *graph.output):
-        del part.metadata_props[:]
-        part.doc_string = ""
-    onnx.save(model, path)
-
-
 def output_names(spec: ModelSpec) -> list[str]:
     """The names of a network's outputs, in the order in which its forward returns them: the answer's, then the image features."""
     return [*answer_names(spec), *(features_name(part.name) for part in spec.images)]
-
-
-def stamp(path: Path, properties: Mapping[str, str]) -> None:
-    """Write properties into the file, so that it says what it is."""
-    model = onnx.load(path)
-    onnx.helper.set_model_props(model, dict(properties))
-    onnx.save(model, path)
-
-
-def run_onnx(path: Path, inputs: Tensors, names: list[str] | None = None) -> Tensors:
-    """Outputs of a graph, batched as the inputs are: those of `names`, or all."""
-    options = onnxruntime.SessionOptions()
-    options.log_severity_level = 3
-    session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
-    taken = {node.name: inputs[node.name] for node in session.get_inputs()}
-    wanted = names or [node.name for node in session.get_outputs()]
-    return dict(zip(wanted, session.run(wanted, taken), strict=True))
 
 
 def golden_case(spec: ModelSpec, path: Path, example: Study) -> Golden:
@@ -171,26 +143,6 @@ def golden_case(spec: ModelSpec, path: Path, example: Study) -> Golden:
     tensors = read_study(spec, example, Limits()).tensors
     outputs = run_onnx(path, {name: tensor[np.newaxis] for name, tensor in tensors.items()})
     return Golden(example, {name: outputs[name][0] for name in answer_names(spec)})
-
-
-def in_half_precision(model: onnx.ModelProto) -> onnx.ModelProto:
-    """Store float weights as float16 with a cast behind each; ONNX Runtime folds the casts when it loads the file."""
-    casts = []
-    for weight in model.graph.initializer:
-        if weight.data_type == onnx.TensorProto.FLOAT and np.prod(weight.dims) > 64:
-            name = weight.name
-            weight.CopyFrom(numpy_helper.from_array(numpy_helper.to_array(weight).astype(np.float16), f"{name}_half"))
-            casts.append(onnx.helper.make_node("Cast", [f"{name}_half"], [name], to=onnx.TensorProto.FLOAT))
-    nodes = [*casts, *model.graph.node]
-    del model.graph.node[:]
-    model.graph.node.extend(nodes)
-    return model
-
-
-def artifact_spec(path: Path) -> ModelSpec:
-    """The spec that stands in an artifact."""
-    properties = {entry.key: entry.value for entry in onnx.load(path).metadata_props}
-    return ModelSpec.model_validate_json(properties["spec"])
 
 
 def _numbers(spec: ModelSpec) -> list[str]:

@@ -20,9 +20,10 @@ from models.study import Part, Study
 from training.card import detail_lines, write_card
 from training.data import Cohort, Split, load, splits
 from training.evaluation import Evaluation, evaluate_artifact, evaluate_run, table_lines
-from training.export import artifact_spec, export_baseline, export_model
+from training.export import export_baseline, export_model
 from training.fit import Task, check_record, fit, tasks_of
-from training.recipes import FRESH_CASES, FRESH_SEED, REFERENCE_CASES, REFERENCE_ROWS, REFERENCE_SEED, Recipe, recipe
+from training.graphs import artifact_spec
+from training.recipes import FRESH_CASES, FRESH_SEED, REFERENCE_SEED, Recipe, recipe
 
 
 @dataclass(frozen=True)
@@ -118,10 +119,13 @@ def reference_artifact(model: str, work: Path) -> None:
     """Everything from nothing: cohort, networks, artifact, fresh cohort, card. Each finished step is kept and skipped."""
     write = importlib.import_module(f"training.phantoms.{model}").write
     cohort, fresh = work / "cohorts" / f"{model}-seed{REFERENCE_SEED}", work / "cohorts" / f"{model}-seed{FRESH_SEED}"
-    for folder, cases, seed in ((cohort, REFERENCE_CASES, REFERENCE_SEED), (fresh, FRESH_CASES, FRESH_SEED)):
-        if not (folder / "cohort.csv").exists():
-            write(folder, cases, seed, rows=REFERENCE_ROWS)
-    run = open_run(recipe(model, "reference"), work / model / "reference", cohort)
+    chosen = recipe(model, "reference")
+    for folder, cases, seed in ((cohort, chosen.phantom_cases, REFERENCE_SEED), (fresh, FRESH_CASES, FRESH_SEED)):
+        written = folder.with_name(f"{folder.name}.complete")
+        if not written.exists():
+            write(folder, cases, seed, rows=chosen.phantom_rows)
+            written.touch()
+    run = open_run(chosen, work / model / "reference", cohort)
     fit_run(run)
     export_run(run, Path("artifacts") / model)
     evaluation = evaluate_fresh(Path("artifacts") / model, model, fresh, work / model / "fresh")
@@ -130,6 +134,11 @@ def reference_artifact(model: str, work: Path) -> None:
 
 def example(model: str) -> Study:
     """The example study of the repository: files under their inputs' names, DICOM where several stand."""
-    folder = Path("examples") / model
-    parts = tuple(Part((folder / f"{image.name}.dcm").read_bytes(), image.name) for image in SPECS[model].images)
-    return Study(parts, json.loads((folder / "metadata.json").read_text()))
+    return example_study(Path("examples") / model)
+
+
+def example_study(folder: Path) -> Study:
+    """The files of an example folder, each as the input that its stem names."""
+    files = {path.name.split(".")[0]: path for path in sorted(folder.iterdir(), key=lambda path: path.suffix != ".png")}  # DICOM wins
+    parts = tuple(Part(path.read_bytes(), name) for name, path in sorted(files.items()) if name != "metadata")
+    return Study(parts, json.loads(files["metadata"].read_text()))

@@ -19,8 +19,8 @@ from torch import Tensor, nn
 
 from models.alzheimer import CLINICAL, DIAGNOSIS, SPEC
 from models.layers.attention import MultiHeadAttention
-from models.layers.bottleneck import RESNET50, BottleneckTrunk
 from models.layers.fourier import Axes, FourierMixing
+from models.layers.resnet import RESNET50, Bottleneck, ResNetTrunk
 from models.layers.variants import Variants
 
 GRID = (SPEC.image_attention[0].rows, SPEC.image_attention[0].columns)
@@ -73,7 +73,7 @@ class ImageStream(nn.Module):
     def __init__(self, options: Options) -> None:
         super().__init__()
         self.pooled = options.tokens == "vector"
-        self.trunk = BottleneckTrunk(options.trunk_blocks, options.trunk_width)
+        self.trunk = ResNetTrunk(options.trunk_blocks, options.trunk_width, Bottleneck)
         self.project = nn.Linear(self.trunk.channels, options.width)
         self.position = nn.Parameter(0.02 * torch.randn(PLACES, options.width))
         self.norm = nn.LayerNorm(options.width)

@@ -159,4 +159,5 @@ SPEC = ModelSpec(
     regressions=(BMD,),
     metadata_attention=MetadataAttention(tensor="metadata_attention", input="metadata"),
     image_attention=(ImageAttention(tensor="image_attention", input="image", rows=7, columns=7),),
+    explanations=("gradcam", "shapley", "lime"),
 )

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from models.decode.image import Limits
 
 RAW = -isal_zlib.MAX_WBITS  # without a zlib header
-PIECE_IN, PIECE_OUT = 1 << 14, 1 << 20  # bytes: small in, since what a piece leaves over is copied; bounded out, since it may be a bomb
+PIECE_IN, PIECE_OUT = 1 << 14, 1 << 17  # bytes: small in, since what a piece leaves over is copied; bounded out, since it may be a bomb
 HEADER_BYTES = 4 << 20  # of everything but pixels; a ratio is no sign of anything before that
 
 

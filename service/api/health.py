@@ -6,7 +6,7 @@ from fastapi import APIRouter, Response
 from prometheus_client import CONTENT_TYPE_LATEST
 
 from service.api import problems
-from service.api.schemas import LiveOut, ReadyOut
+from service.api.about import LiveOut, ReadyOut
 from service.api.serving import Service
 from service.errors import DrainingError, NotReadyError
 from service.predictor import LOADING_S

@@ -11,8 +11,9 @@ from models.metadata import schema
 from models.prediction import Prediction
 from models.study import Study
 from service.api import problems
+from service.api.about import CapabilitiesOut, DecoderOut, LimitsOut, describe
 from service.api.negotiate import JSON, PNG, rendering
-from service.api.schemas import CapabilitiesOut, DecoderOut, LimitsOut, PredictionOut, describe
+from service.api.schemas import PredictionOut
 from service.api.serving import Service, Serving, Target, while_caller_waits
 from service.api.unpack import unpack
 from service.errors import InvalidParameterError, Pointed, UnknownModelError
@@ -34,10 +35,10 @@ async def predict(request: Request, predictor: Target, serving: Service) -> Resp
     request.state.model = predictor.spec.name
     kind = rendering(request.headers.get("accept", ""))
     with serving.counted(predictor.spec), serving.budget.lease() as take:
-        _check_query(request, predictor)
+        asked = _asked(request, predictor)
         study = await unpack(request, predictor.spec, serving.limits, take)
         request.state.instances = len(study.parts)
-        prediction = await _answer(request, predictor, serving, study)
+        prediction = await _answer(request, predictor, serving, study, asked)
         return await _pack(request, predictor, kind, prediction)
 
 
@@ -52,13 +53,13 @@ async def capabilities(serving: Service) -> CapabilitiesOut:
 @router.get("/models", tags=["models"])
 async def models(serving: Service) -> dict[str, list[dict[str, Any]]]:
     """Every model that is served: inputs, fields, outputs, thresholds, codes and intended use."""
-    return {"models": [describe(each.identity, each.state) for each in serving.predictors.values()]}
+    return {"models": [describe(each.identity, each.state, each.explanations) for each in serving.predictors.values()]}
 
 
 @router.get("/models/{model}", tags=["models"], responses=UNKNOWN_MODEL)
 async def model(predictor: Target) -> dict[str, Any]:
     """One model: inputs, fields, outputs, thresholds, codes, intended use, and the artifact that is served."""
-    return describe(predictor.identity, predictor.state)
+    return describe(predictor.identity, predictor.state, predictor.explanations)
 
 
 @router.get("/models/{model}/metadata-schema", tags=["models"], responses=UNKNOWN_MODEL)
@@ -67,8 +68,8 @@ async def metadata_schema(predictor: Target) -> dict[str, Any]:
     return schema(predictor.spec)
 
 
-async def _answer(request: Request, predictor: Predictor, serving: Serving, study: Study) -> Prediction:
-    prediction = await while_caller_waits(request, predictor.predict(study), serving.request_timeout_s)
+async def _answer(request: Request, predictor: Predictor, serving: Serving, study: Study, asked: list[str]) -> Prediction:
+    prediction = await while_caller_waits(request, predictor.predict(study, asked), serving.request_timeout_s)
     serving.observe(predictor.spec, prediction)
     request.state.timing_ms = {stage: round(milliseconds, 3) for stage, milliseconds in prediction.timing_ms.items()}
     return prediction
@@ -84,16 +85,17 @@ async def _pack(request: Request, predictor: Predictor, kind: str, prediction: P
     return Response(body, media_type=kind if kind == PNG else JSON, headers=headers)
 
 
-def _check_query(request: Request, predictor: Predictor) -> None:
-    """`explain` is the only parameter, and lists explanations that the model offers."""
+def _asked(request: Request, predictor: Predictor) -> list[str]:
+    """The explanations that `explain` lists, each one that the model offers; there is no other parameter."""
     unknown = [name for name in request.query_params if name != "explain"]
     if unknown or len(request.query_params.getlist("explain")) > 1:
         raise InvalidParameterError("a query parameter is unknown or occurs twice", hint="The only query parameter is explain.")
-    asked = [name for name in request.query_params.get("explain", "").split(",") if name]
-    if not set(asked) <= set(predictor.spec.explanations):
-        offered = ", ".join(predictor.spec.explanations) or "none: attention is always returned"
+    asked = list(dict.fromkeys(name for name in request.query_params.get("explain", "").split(",") if name))
+    if not set(asked) <= set(predictor.explanations):
+        offered = ", ".join(predictor.explanations) or "none: attention is always returned"
         raise InvalidParameterError(
             "an explanation is not one that the model offers",
             hint=f"Explanations of {predictor.spec.name}: {offered}.",
             details=(Pointed("/explain", "unknown explanation"),),
         )
+    return asked

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 import uuid
-from typing import Annotated, Any
+from typing import Annotated
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
@@ -129,6 +129,25 @@ class AttentionOut(Out):
     regions: tuple[RegionOut, ...] | None = Field(None, description="of a model that looks into boxes")
 
 
+class ShareOut(Out):
+    """What one field or modality adds to an answer."""
+
+    name: str
+    value: float
+
+
+class ExplanationOut(Out):
+    """Why one number of the answer is what it is."""
+
+    of: str = Field(description="the measurement or finding")
+    answer: float
+    maps: tuple[AttentionMapOut, ...] = Field((), description="gradcam: what speaks for it, summing to 1; lime: what each piece adds")
+    shares: tuple[ShareOut, ...] = Field((), description="exact Shapley values: they add up to the answer less the baseline")
+    baseline: float | None = None
+    fit: float | None = Field(None, description="weighted R2 of the linear model that made the map")
+    note: Optional = None
+
+
 class ResizeOut(Out):
     """How the square became the network's picture; then grey values were stretched between two of its percentiles."""
 
@@ -196,7 +215,7 @@ class PredictionOut(Out):
     measurements: tuple[MeasurementOut, ...]
     findings: tuple[FindingOut, ...]
     attention: AttentionOut
-    explanations: dict[str, Any] = {}
+    explanations: dict[str, tuple[ExplanationOut, ...]] = {}
     inputs: InputsOut
     quality: tuple[QualityOut, ...]
     timing_ms: dict[str, float] = Field(description="Milliseconds of decode, preprocess, queue, infer and postprocess")
@@ -213,12 +232,13 @@ class PredictionOut(Out):
         reading = prediction.reading
         return cls.model_validate({
             "id": uuid7(),
-            "model": _identity(identity),
+            "model": identity_of(identity),
             "measurements": prediction.measurements,
             "findings": prediction.findings,
             "attention": {
                 "metadata": prediction.metadata_attention, "images": prediction.image_attention, "regions": prediction.regions or None,
             },
+            "explanations": prediction.explanations,
             "inputs": {"images": reading.images, "unused_images": reading.unused_images, "metadata": reading.metadata},
             "quality": prediction.quality,
             "timing_ms": {stage: round(milliseconds, 3) for stage, milliseconds in prediction.timing_ms.items()},
@@ -229,57 +249,6 @@ class PredictionOut(Out):
         return self.model_dump_json(exclude_none=True, indent=indent).encode()
 
 
-class LiveOut(BaseModel):
-    """The process answers."""
-
-    status: str = "live"
-
-
-class ReadyOut(BaseModel):
-    """Every model is loaded, reproduced its golden case, and is warm."""
-
-    status: str = "ready"
-    models: dict[str, str]
-
-
-class DecoderOut(Out):
-    """One transfer syntax or picture format, and whether its decoder gave back a known image at the start of the service."""
-
-    syntax: str = Field(description="Transfer Syntax UID, or png or jpeg")
-    name: str
-    decoder: str
-    works: bool
-
-
-class LimitsOut(Out):
-    """What one request may hold."""
-
-    max_request_bytes: int
-    max_metadata_bytes: int
-    max_instances: int
-
-
-class CapabilitiesOut(Out):
-    """What this running service can do: tried, not declared."""
-
-    models: dict[str, str] = Field(description="name -> state: loading, ready or failed")
-    decoders: list[DecoderOut]
-    renderings: list[str] = Field(description="media types that Accept may ask for")
-    limits: LimitsOut
-
-
-INPUTS = {"images": "images", "metadata": "table", "genotypes": "genotypes"}
-OUTPUTS = ("regressions", "classifications", "metadata_attention", "image_attention", "regions")
-
-
-def describe(identity: Identity, state: str) -> dict[str, Any]:
-    """A spec as JSON, sorted into what goes in and what comes out, with what is known of the artifact that is served."""
-    described = identity.spec.model_dump(mode="json", exclude_none=True, exclude={"measured": {"panel": {"variants"}}})
-    inputs = {name: described.pop(key) for name, key in INPUTS.items() if key in described}
-    outputs = {name: described.pop(name) for name in OUTPUTS if name in described}
-    return {**_identity(identity).model_dump(), **described, "inputs": inputs, "outputs": outputs, "state": state}
-
-
 def uuid7() -> str:
     """A UUID version 7: milliseconds since 1970, then random bits (RFC 9562 5.7)."""
     bits = (time.time_ns() // 1_000_000 << 80) | int.from_bytes(os.urandom(10), "big")
@@ -287,7 +256,8 @@ def uuid7() -> str:
     return str(uuid.UUID(int=bits & (1 << 128) - 1))
 
 
-def _identity(identity: Identity) -> ModelIdentityOut:
+def identity_of(identity: Identity) -> ModelIdentityOut:
+    """Which network answers."""
     spec = identity.spec
     return ModelIdentityOut(
         name=spec.name, version=spec.version, digest=identity.digest, spec_digest=spec.digest(),

@@ -11,7 +11,6 @@ import asyncio
 import time
 from collections import deque
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Self
@@ -19,6 +18,7 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
+from service.engine.slots import Slots
 from service.errors import DrainingError, OverloadedError
 
 Tensors = dict[str, NDArray[np.float32]]
@@ -43,29 +43,27 @@ class _Request:
 
 
 class Batcher:
-    """Runs `run` for many callers: `slots` runs side by side in threads, the rest waiting in a bounded queue.
+    """Runs `run` for many callers, in the slots that come free, the rest waiting in a bounded queue.
 
     Parameters
     ----------
     run
         Tensors (B, ...) to tensors (B, ...). It is called from several threads at once.
     slots
-        How many runs go on at the same time.
+        The runs that may go on at the same time, shared with the queues of other models.
     max_queue_size
         How many requests may wait; the next one is refused with OverloadedError.
     max_batch_size
         How many waiting requests one run may take.
     """
 
-    def __init__(self, run: Callable[[Tensors], Tensors], *, slots: int, max_queue_size: int, max_batch_size: int = 1) -> None:
+    def __init__(self, run: Callable[[Tensors], Tensors], *, slots: Slots, max_queue_size: int, max_batch_size: int = 1) -> None:
         self._run = run
         self._slots = slots
-        self._free = slots
         self._max_queue_size = max_queue_size
         self._max_batch_size = max_batch_size
         self._queue: deque[_Request] = deque()
         self._running: dict[asyncio.Task[None], list[_Request]] = {}
-        self._threads = ThreadPoolExecutor(slots, thread_name_prefix="infer")
         self._run_s = FIRST_GUESS_S
         self._closed = False
 
@@ -81,7 +79,6 @@ class Batcher:
         for task in self._running:
             task.cancel()
         await asyncio.gather(*self._running, return_exceptions=True)
-        self._threads.shutdown(wait=False, cancel_futures=True)
 
     @property
     def queued(self) -> int:
@@ -92,7 +89,7 @@ class Batcher:
     def predicted_wait_s(self) -> float:
         """How long a request that came now would wait for its slot."""
         ahead = len(self._queue) + sum(map(len, self._running.values()))
-        return ahead * self._run_s / (self._slots * self._max_batch_size)
+        return ahead * self._run_s / (self._slots.count * self._max_batch_size)
 
     async def __call__(self, tensors: Tensors) -> Inference:
         """Wait for a slot, run, and return this request's part of the outputs.
@@ -106,7 +103,7 @@ class Batcher:
         """
         if self._closed:
             raise DrainingError("the service is stopping", retry_after_s=1.0)
-        if self._free == 0 and len(self._queue) >= self._max_queue_size:
+        if self._slots.full and len(self._queue) >= self._max_queue_size:
             raise OverloadedError("the inference queue is full", retry_after_s=self.predicted_wait_s)
         request = _Request(tensors, asyncio.get_running_loop().create_future())
         self._queue.append(request)
@@ -118,11 +115,17 @@ class Batcher:
                 self._queue.remove(request)
 
     def _dispatch(self) -> None:
-        while self._free and (batch := self._next()):
-            self._free -= 1
+        while not self._closed and self._waits() and self._slots.take(self._dispatch):
+            batch = self._next()
             task = asyncio.create_task(self._serve(batch))
             self._running[task] = batch
             task.add_done_callback(self._release)
+
+    def _waits(self) -> bool:
+        """Whether anybody who is still there waits; who has left is forgotten."""
+        while self._queue and self._queue[0].answer.done():
+            self._queue.popleft()
+        return bool(self._queue)
 
     def _next(self) -> list[_Request]:
         """The longest waiting requests whose callers are still there."""
@@ -135,15 +138,19 @@ class Batcher:
 
     def _release(self, task: asyncio.Task[None]) -> None:
         del self._running[task]
-        self._free += 1
-        if not self._closed:
-            self._dispatch()
+        self._dispatch_later()
+        self._slots.give()
+
+    def _dispatch_later(self) -> None:
+        """Stand in line for the slot that is about to be given back: behind the queues that stand there already."""
+        if not self._closed and self._waits():
+            self._slots.ask(self._dispatch)
 
     async def _serve(self, batch: list[_Request]) -> None:
         started = time.perf_counter()
         loop = asyncio.get_running_loop()
         try:
-            outputs = await loop.run_in_executor(self._threads, self._run, _stack(batch))
+            outputs = await loop.run_in_executor(self._slots.threads, self._run, _stack(batch))
         except Exception as error:  # noqa: BLE001  whatever the function raises belongs to its callers, not to this loop
             await self._fail(batch, error)
             return

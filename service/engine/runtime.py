@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -32,6 +32,8 @@ class Runtime:
         A single-file ONNX model. It is loaded from its bytes, so that no external data can be read from elsewhere.
     provider
         Where it runs. "cuda" fails where there is no CUDA: there is no silent step back to the CPU.
+    single
+        Whether the batch axis is fixed to one case.
 
     Raises
     ------
@@ -39,22 +41,22 @@ class Runtime:
         The file is absent, too large, not a single-file ONNX model, or not float32 throughout.
     """
 
-    def __init__(self, path: Path, provider: Provider = "cpu") -> None:
+    def __init__(self, path: Path, provider: Provider = "cpu", *, single: bool = False) -> None:
         model = _read(path)
         self.digest = "sha256:" + hashlib.sha256(model).hexdigest()
         self._session = _session(model, provider)
         self.provider: str = self._session.get_providers()[0]
         self.metadata: dict[str, str] = dict(self._session.get_modelmeta().custom_metadata_map)
-        self.inputs = _shapes(self._session.get_inputs())
-        self.outputs = _shapes(self._session.get_outputs())
+        self.inputs = _shapes(self._session.get_inputs(), single=single)
+        self.outputs = _shapes(self._session.get_outputs(), single=single)
 
-    def __call__(self, tensors: Mapping[str, NDArray[np.float32]]) -> Tensors:
-        """Run once. `tensors` are exactly the network's inputs, shaped (B, ...)."""
+    def __call__(self, tensors: Mapping[str, NDArray[np.float32]], names: Sequence[str] = ()) -> Tensors:
+        """Run once. `tensors` are exactly the network's inputs, shaped (B, ...); `names` the outputs wanted, all where there are none."""
         shapes = {name: tensor.shape[1:] for name, tensor in tensors.items()}
         if shapes != self.inputs:
             raise ArtifactError(f"the network reads {self.inputs}, and was given {shapes}")
-        answers = self._session.run(list(self.outputs), dict(tensors))
-        return dict(zip(self.outputs, answers, strict=True))
+        wanted = list(names or self.outputs)
+        return dict(zip(wanted, self._session.run(wanted, dict(tensors)), strict=True))
 
 
 def _read(path: Path) -> bytes:
@@ -96,10 +98,12 @@ def _session_options(provider: Provider) -> ort.SessionOptions:
     return options
 
 
-def _shapes(nodes: list[ort.NodeArg]) -> dict[str, tuple[int, ...]]:
-    """Name -> shape without the batch axis, which must be free; everything else must be fixed float32."""
+def _shapes(nodes: list[ort.NodeArg], *, single: bool) -> dict[str, tuple[int, ...]]:
+    """Name -> shape without the batch axis, which must be free, or one; everything else must be fixed float32."""
     for node in nodes:
         fixed = all(isinstance(size, int) for size in node.shape[1:])
-        if node.type != "tensor(float)" or not node.shape or isinstance(node.shape[0], int) or not fixed:
-            raise ArtifactError(f"tensor {node.name} is {node.type} {node.shape}, not float32 with a free batch axis")
+        batch = bool(node.shape) and (node.shape[0] == 1 if single else not isinstance(node.shape[0], int))
+        if node.type != "tensor(float)" or not batch or not fixed:
+            axis = "one case" if single else "a free batch axis"
+            raise ArtifactError(f"tensor {node.name} is {node.type} {node.shape}, not float32 with {axis}")
     return {node.name: tuple(node.shape[1:]) for node in nodes}

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import io
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
 from models.postprocess import SYNTHETIC
-from models.prediction import AttentionMap, Prediction, Tensors
+from models.prediction import AttentionMap, Explanation, Prediction, Tensors
 from models.spec import ImageInput, ModelSpec
 from service.formats.sheet import MARGIN, PAPER, Sheet
 
@@ -37,6 +38,8 @@ def render_png(spec: ModelSpec, prediction: Prediction) -> bytes:
         Its answer, with the tensors that the network saw.
     """
     views = [_view(image, prediction) for image in spec.images]
+    explained = [(name, each) for name, some in prediction.explanations.items() for each in some]
+    views += [_explained(spec, prediction, name, each, heat) for name, each in explained for heat in each.maps]
     panel = _panel(spec, prediction)
     width = sum(view.width + MARGIN for view in views) + MARGIN + panel.width
     height = max(*(view.height + 2 * MARGIN for view in views), panel.height)
@@ -65,10 +68,28 @@ def seen(image: ImageInput, tensors: Tensors) -> Pixels:
     return pixels
 
 
-def _view(image: ImageInput, prediction: Prediction) -> Image.Image:
+def _picture(image: ImageInput, prediction: Prediction) -> Image.Image:
     grey = Image.fromarray(seen(image, prediction.reading.tensors))
     scale = VIEW / max(grey.size)
-    picture = grey.resize((round(grey.width * scale), round(grey.height * scale)), Image.Resampling.BICUBIC).convert("RGB")
+    return grey.resize((round(grey.width * scale), round(grey.height * scale)), Image.Resampling.BICUBIC).convert("RGB")
+
+
+def _explained(spec: ModelSpec, prediction: Prediction, name: str, explanation: Explanation, heat: AttentionMap) -> Image.Image:
+    """One explanation's map over its image: of LIME, only what speaks for the answer is coloured."""
+    picture = _picture(next(image for image in spec.images if image.name == heat.input), prediction)
+    canvas = Image.new("RGB", (picture.width, picture.height + LEGEND), PAPER)
+    values = tuple(tuple(max(0.0, value) for value in row) for row in heat.values)
+    canvas.paste(_lay_over(picture, replace(heat, values=values)), (0, 0))
+    fit = "" if explanation.fit is None else f", fit R2 {explanation.fit:.2f}"
+    sheet = Sheet.on(ImageDraw.Draw(canvas))
+    sheet.text((0, picture.height + 8), f"{name}: what speaks for {explanation.of}{fit}", 15)
+    if explanation.note:
+        sheet.text((0, picture.height + 32), explanation.note, 13, muted=True)
+    return canvas
+
+
+def _view(image: ImageInput, prediction: Prediction) -> Image.Image:
+    picture = _picture(image, prediction)
     attention = next((each for each in prediction.image_attention if each.input == image.name), None)
     if attention is None:
         return picture
@@ -113,6 +134,7 @@ def _panel(spec: ModelSpec, prediction: Prediction) -> Image.Image:
         sheet.section("Attention to the metadata")
         for each in sorted(prediction.metadata_attention, key=lambda weight: -weight.weight):
             sheet.weight(each.field, each.weight)
+    _shares(sheet, prediction)
     reservations = [check for check in prediction.quality if not check.passed and check.check != "training_data"]
     if reservations:
         sheet.section("Reservations")
@@ -120,6 +142,14 @@ def _panel(spec: ModelSpec, prediction: Prediction) -> Image.Image:
             sheet.note(check.detail)
     _closing(sheet, spec)
     return sheet.image
+
+
+def _shares(sheet: Sheet, prediction: Prediction) -> None:
+    for explanation in (each for some in prediction.explanations.values() for each in some if each.shares):
+        sheet.section(f"Shapley values for {explanation.of}: from {explanation.baseline:.3g} to {explanation.answer:.3g}")
+        largest = max(abs(share.value) for share in explanation.shares)
+        for share in sorted(explanation.shares, key=lambda share: -abs(share.value)):
+            sheet.share(share.name, share.value, largest)
 
 
 def _closing(sheet: Sheet, spec: ModelSpec) -> None:
@@ -132,4 +162,5 @@ def _closing(sheet: Sheet, spec: ModelSpec) -> None:
 def _panel_height(prediction: Prediction) -> int:
     """Room for everything; what is left is cut off."""
     rows = 3 * len(prediction.measurements) + len(prediction.findings) + len(prediction.metadata_attention) + 2 * len(prediction.quality)
+    rows += sum(2 + len(each.shares) for some in prediction.explanations.values() for each in some)
     return 400 + 34 * rows

@@ -83,6 +83,10 @@ class Sheet:
         """A part of one as a bar."""
         self._bar(words(name), value, percent(value), BAR, None)
 
+    def share(self, name: str, value: float, largest: float) -> None:
+        """What something adds, as a bar as long as it is large beside the largest; what takes away is coloured like a warning."""
+        self._bar(words(name), abs(value) / largest if largest else 0.0, f"{value:+.3f}", POSITIVE if value < 0 else BAR, None)
+
     def rule(self) -> None:
         """What follows is about something else."""
         self._y += 14

@@ -15,6 +15,7 @@ from models.decode import Limits
 from models.errors import UnsuitableImageError
 from models.study import Part, Study, read_study
 from service.engine.batcher import Batcher
+from service.engine.slots import Slots
 from service.errors import ArtifactError, GoldenMismatchError, SpecMismatchError
 from service.gate import Gate, open_gate
 from tests.models.decode.real import DATA, needs_data
@@ -30,7 +31,7 @@ def looked_at(*files, **metadata):
     """The reading that the gate lets through, for each file as an own study."""
 
     async def look():
-        async with Batcher(open_gate(ARTIFACT), slots=1, max_queue_size=999) as infer:
+        async with Batcher(open_gate(ARTIFACT), slots=Slots(1), max_queue_size=999) as infer:
             gate = Gate(infer, lambda *what: refused.append(what))
             readings = [read_study(SPEC, Study((Part(data),), {**EXAMPLE_METADATA, **metadata}), Limits()) for data in files]
             return await asyncio.gather(*(gate(SPEC, reading) for reading in readings), return_exceptions=True)

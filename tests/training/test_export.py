@@ -14,8 +14,9 @@ from models.study import Study, read_study  # noqa: E402
 from tests.training.cohort import QUICK  # noqa: E402
 from training.data import splits  # noqa: E402
 from training.evaluation import evaluate_artifact  # noqa: E402
-from training.export import ParityError, export_baseline, export_model, run_onnx, write_graph  # noqa: E402
+from training.export import export_baseline, export_model, write_graph  # noqa: E402
 from training.fit import fit, load_network, tasks_of  # noqa: E402
+from training.graphs import ParityError, run_onnx  # noqa: E402
 from training.pipeline import example  # noqa: E402
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # the exporter's own deprecations

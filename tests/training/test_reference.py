@@ -9,10 +9,10 @@ from models.golden import Golden
 from models.study import Study, read_study
 from tests.contract.conftest import ROOT
 from training.evaluation import evaluate_artifact, table_lines
-from training.export import artifact_spec, run_onnx
+from training.graphs import artifact_spec, run_onnx
 from training.phantoms.bmd import write
 from training.pipeline import read_cohort
-from training.recipes import REFERENCE_ROWS
+from training.recipes import recipe
 
 ARTIFACT = ROOT / "artifacts" / "bmd"
 UNSEEN_CASES, UNSEEN_SEED = 1000, 2027  # neither the seed of training nor that of the card; enough for narrow intervals
@@ -21,7 +21,7 @@ UNSEEN_CASES, UNSEEN_SEED = 1000, 2027  # neither the seed of training nor that 
 @pytest.fixture(scope="module")
 def evaluation(tmp_path_factory):
     folder = tmp_path_factory.mktemp("unseen")
-    write(folder, UNSEEN_CASES, UNSEEN_SEED, rows=REFERENCE_ROWS, progress=False)
+    write(folder, UNSEEN_CASES, UNSEEN_SEED, rows=recipe("bmd", "reference").phantom_rows, progress=False)
     return evaluate_artifact(ARTIFACT, read_cohort("bmd", folder, folder / "tensors"), "unseen phantoms")
 
 
@@ -64,7 +64,7 @@ def test_changing_only_the_metadata_changes_the_estimate():
 
 def test_changing_only_the_image_changes_the_estimate(tmp_path):
     golden = Golden.load(ARTIFACT / "golden.npz")
-    write(tmp_path, 1, 7, rows=REFERENCE_ROWS, progress=False)
+    write(tmp_path, 1, 7, rows=recipe("bmd", "reference").phantom_rows, progress=False)
     tensors = read_study(SPEC, golden.study, Limits()).tensors
     other = read_cohort("bmd", tmp_path, tmp_path / "tensors").tensors["image"][0]
     inputs = {name: tensor[np.newaxis] for name, tensor in (tensors | {"image": np.asarray(other)}).items()}

@@ -7,9 +7,9 @@ from pathlib import Path
 
 from training.data import Cohort
 from training.evaluation import classes, regression
-from training.evaluation.common import Evaluation, table_lines
-from training.export import artifact_spec
+from training.evaluation.tables import Evaluation, table_lines
 from training.fit import Task
+from training.graphs import artifact_spec
 
 __all__ = ["Evaluation", "evaluate_artifact", "evaluate_run", "table_lines"]
 

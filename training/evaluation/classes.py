@@ -12,7 +12,7 @@ from models.prediction import Tensors
 from models.spec import Classification, ModelSpec
 from training.class_metrics import class_metrics, primary
 from training.data import Cohort
-from training.evaluation.common import (
+from training.evaluation.tables import (
     Evaluation,
     artifact_graphs,
     fold_spread,

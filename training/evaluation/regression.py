@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from models.spec import ModelSpec, Regression
 from training.data import Cohort
-from training.evaluation.common import (
+from training.evaluation.tables import (
     Evaluation,
     artifact_graphs,
     fold_spread,

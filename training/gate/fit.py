@@ -13,10 +13,10 @@ from tqdm import tqdm
 
 from models.gate import GATE, Part
 from models.gate.network import GateNetwork
-from training.export import ABSOLUTE_TOLERANCE, OPSET, ParityError, run_onnx, stamp, strip
 from training.gate.data import Examples, made, real
 from training.gate.films import films
 from training.gate.report import write_card
+from training.graphs import ABSOLUTE_TOLERANCE, OPSET, ParityError, run_onnx, stamp, strip
 
 BATCH, RATE, DECAY = 128, 3e-3, 1e-4
 COPIES: dict[Part, int] = {"hip": 80, "chest": 3, "breast": 40, "head": 8, "none": 40}  # of each real film of the training part

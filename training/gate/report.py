@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from scipy.stats import beta
 
 from models.gate import GATE, judge
-from training.export import run_onnx
 from training.gate.data import Examples
+from training.graphs import run_onnx
 
 LEVEL = 0.95
 

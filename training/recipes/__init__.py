@@ -8,8 +8,7 @@ from dataclasses import dataclass, field, replace
 
 Options = Mapping[str, object]
 
-REFERENCE_ROWS = 384  # of a film: above what the networks see, and quick to draw
-REFERENCE_CASES, REFERENCE_SEED = 2500, 1  # the phantom cohort that the reference artifacts learn from
+REFERENCE_SEED = 1  # the phantoms that the reference artifacts learn from
 FRESH_CASES, FRESH_SEED = 500, 2  # another seed draws other patients: none of them seen by any fit
 EXAMPLE_SEED = 3
 
@@ -54,6 +53,8 @@ class Recipe:
     seed: int = 0
     mixed_precision: bool = False
     paper: str = ""  # whom the model is after
+    phantom_cases: int = 2500  # the phantom cohort that a reference artifact learns from
+    phantom_rows: int = 384  # of a film: above what the networks see, and quick to draw
     augmentation: Augmentation = field(default_factory=Augmentation)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -13,7 +13,7 @@ class Row:
 
     patient: str
     images: dict[str, Path]  # name of the model's image input -> file
-    metadata: dict[str, float | str]  # the model's own field names and units; a missing field is left out
+    metadata: Mapping[str, float | str | list[str]]  # the model's own field names and units; a missing field is left out
     target: dict[str, float]  # name of the output -> truth, in the output's unit
     strata: dict[str, str] = field(default_factory=dict)  # what a split should balance, and results may be broken down by
     group: str = ""  # rows of one group never stand on both sides of a split; the patient where nothing else is known

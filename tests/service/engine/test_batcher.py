@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from service.engine.batcher import Batcher, Inference, Tensors
+from service.engine.slots import Slots
 from service.errors import DrainingError, OverloadedError
 
 
@@ -41,7 +42,7 @@ async def until(condition) -> None:
 
 
 async def test_everyone_gets_the_answer_to_their_own_question():
-    async with Batcher(Doubler(), slots=2, max_queue_size=100) as batcher:
+    async with Batcher(Doubler(), slots=Slots(2), max_queue_size=100) as batcher:
         answers = await asyncio.gather(*(batcher(one(value)) for value in range(50)))
     assert [answer.outputs["y"].tolist() for answer in answers] == [[2.0 * value] for value in range(50)]
     assert all(isinstance(answer, Inference) and answer.infer_s > 0 and answer.queue_s >= 0 for answer in answers)
@@ -49,7 +50,7 @@ async def test_everyone_gets_the_answer_to_their_own_question():
 
 async def test_as_many_run_side_by_side_as_there_are_slots_and_not_one_more():
     network = Doubler(held=True)
-    async with Batcher(network, slots=2, max_queue_size=10) as batcher:
+    async with Batcher(network, slots=Slots(2), max_queue_size=10) as batcher:
         tasks = [asyncio.create_task(batcher(one(value))) for value in range(3)]
         await until(lambda: len(network.batches) == 2)
         await asyncio.sleep(0.02)
@@ -61,7 +62,7 @@ async def test_as_many_run_side_by_side_as_there_are_slots_and_not_one_more():
 
 async def test_a_full_queue_refuses_at_the_door_and_says_when_to_come_back():
     network = Doubler(held=True)
-    async with Batcher(network, slots=1, max_queue_size=1) as batcher:
+    async with Batcher(network, slots=Slots(1), max_queue_size=1) as batcher:
         tasks = [asyncio.create_task(batcher(one(value))) for value in range(2)]
         await until(lambda: batcher.queued == 1)
         with pytest.raises(OverloadedError) as refused:
@@ -77,7 +78,7 @@ async def test_the_predicted_wait_follows_the_measured_runs():
         time.sleep(0.2)
         return tensors
 
-    async with Batcher(slow, slots=1, max_queue_size=8) as batcher:
+    async with Batcher(slow, slots=Slots(1), max_queue_size=8) as batcher:
         for _ in range(3):
             await batcher(one(1))
         task = asyncio.create_task(batcher(one(1)))
@@ -88,7 +89,7 @@ async def test_the_predicted_wait_follows_the_measured_runs():
 
 async def test_a_caller_who_left_is_not_computed_and_frees_the_place():
     network = Doubler(held=True)
-    async with Batcher(network, slots=1, max_queue_size=1) as batcher:
+    async with Batcher(network, slots=Slots(1), max_queue_size=1) as batcher:
         first = asyncio.create_task(batcher(one(1)))
         left = asyncio.create_task(batcher(one(2)))
         await until(lambda: batcher.queued == 1)
@@ -102,7 +103,7 @@ async def test_a_caller_who_left_is_not_computed_and_frees_the_place():
 
 async def test_closing_cancels_who_waits_and_releases_the_run_in_flight():
     network = Doubler(held=True)
-    batcher = Batcher(network, slots=1, max_queue_size=4)
+    batcher = Batcher(network, slots=Slots(1), max_queue_size=4)
     async with asyncio.timeout(2), batcher:
         tasks = [asyncio.create_task(batcher(one(value))) for value in range(3)]
         await until(lambda: network.batches)
@@ -116,7 +117,7 @@ async def test_closing_cancels_who_waits_and_releases_the_run_in_flight():
 
 async def test_an_error_reaches_only_the_request_that_caused_it():
     network = Doubler(held=True)
-    async with Batcher(network, slots=1, max_queue_size=8, max_batch_size=4) as batcher:
+    async with Batcher(network, slots=Slots(1), max_queue_size=8, max_batch_size=4) as batcher:
         tasks = [asyncio.create_task(batcher(one(value))) for value in (0, 1, float("nan"), 3)]
         await until(lambda: batcher.queued == 3)
         network.open.set()
@@ -127,7 +128,7 @@ async def test_an_error_reaches_only_the_request_that_caused_it():
 
 async def test_a_free_slot_takes_what_waits_up_to_the_batch_size_and_never_waits_for_more():
     network = Doubler(held=True)
-    async with Batcher(network, slots=1, max_queue_size=8, max_batch_size=3) as batcher:
+    async with Batcher(network, slots=Slots(1), max_queue_size=8, max_batch_size=3) as batcher:
         tasks = [asyncio.create_task(batcher(one(value))) for value in range(6)]
         await until(lambda: batcher.queued == 5)
         network.open.set()
@@ -136,8 +137,42 @@ async def test_a_free_slot_takes_what_waits_up_to_the_batch_size_and_never_waits
 
 
 async def test_an_idle_batcher_does_not_wake_up():
-    async with Batcher(Doubler(), slots=2, max_queue_size=8) as batcher:
+    async with Batcher(Doubler(), slots=Slots(2), max_queue_size=8) as batcher:
         await batcher(one(1))
         before = time.process_time()
         await asyncio.sleep(0.3)
         assert time.process_time() - before < 0.03
+
+
+async def test_two_models_share_the_slots_and_take_turns():
+    order = []
+
+    def network(name):
+        def run(tensors):
+            order.append(name)
+            time.sleep(0.002)
+            return tensors
+
+        return run
+
+    slots = Slots(1)
+    async with Batcher(network("a"), slots=slots, max_queue_size=50) as a, Batcher(network("b"), slots=slots, max_queue_size=50) as b:
+        await asyncio.gather(*(a(one(0)) for _ in range(20)), *(b(one(0)) for _ in range(5)))
+    assert set(order[:4]) == {"a", "b"}, "a long queue leaves the other its turn"
+    assert order[:10].count("b") >= 4
+    assert len(order) == 25
+
+
+async def test_a_model_that_leaves_gives_its_turn_to_the_others():
+    slots = Slots(1)
+    network = Doubler(held=True)
+    async with Batcher(Doubler(), slots=slots, max_queue_size=5) as other:
+        batcher = Batcher(network, slots=slots, max_queue_size=5)
+        tasks = [asyncio.create_task(batcher(one(0))) for _ in range(3)]
+        await until(lambda: network.batches)
+        waits = asyncio.create_task(other(one(3)))
+        await asyncio.sleep(0)
+        network.open.set()
+        await batcher.__aexit__(None, None, None)
+        assert (await asyncio.wait_for(waits, 5)).outputs["y"].tolist() == [6.0]
+        assert all(task.cancelled() or isinstance(task.exception(), BaseException) for task in tasks if task.done())

@@ -8,7 +8,7 @@ from PIL import Image
 from models import SPECS
 from models.decode import Limits
 from models.postprocess import postprocess
-from models.prediction import Prediction
+from models.prediction import AttentionMap, Explanation, Prediction, Share
 from models.spec import ModelSpec
 from models.study import Part, Study, read_study
 from service.formats import overlay
@@ -95,3 +95,15 @@ def test_what_does_not_fit_is_cut_and_not_drawn_over():
     for _ in range(10):
         sheet.note("a line")
     assert sheet.image.height == 60
+
+
+def test_explanations_are_drawn_beside_the_image():
+    answer = predicted()
+    heat = AttentionMap("image", 1, 2, ((0.25, 0.75),), answer.image_attention[0].geometry)
+    explained = {
+        "gradcam": (Explanation("femoral_neck_bmd", 0.8, (heat,)),),
+        "shapley": (Explanation("femoral_neck_bmd", 0.8, shares=(Share("weight_kg", -0.2),), baseline=1.0),),
+    }
+    plain, rich = (picture(SPEC, each) for each in (answer, replace(answer, explanations=explained)))
+    assert rich.shape[1] > plain.shape[1] + 600
+    assert rich.shape[0] >= plain.shape[0]

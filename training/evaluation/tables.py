@@ -12,8 +12,8 @@ from tqdm import tqdm
 from models.prediction import Tensors
 from models.spec import ModelSpec, answer_names
 from training.data import Cohort
-from training.export import run_onnx
 from training.fit import Task
+from training.graphs import run_onnx
 from training.metrics import Estimate, Metric, Scored, bootstrap
 
 BATCH = 50

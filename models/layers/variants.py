@@ -16,6 +16,7 @@ class Variants(nn.Module):
     """
 
     chosen: Tensor
+    used: Tensor
     mode: Tensor
     mean: Tensor
     std: Tensor
@@ -23,6 +24,7 @@ class Variants(nn.Module):
     def __init__(self, count: int) -> None:
         super().__init__()
         self.register_buffer("chosen", torch.arange(count))
+        self.register_buffer("used", torch.ones(count))
         self.register_buffer("mode", torch.zeros(count))
         self.register_buffer("mean", torch.zeros(count))
         self.register_buffer("std", torch.ones(count))
@@ -30,12 +32,11 @@ class Variants(nn.Module):
     def standardise(self, calls: Tensor, targets: Tensor) -> None:
         """Choose the variants by their association with the targets (N, classes) of the training rows (N, V).
 
-        Raises ValueError where the panel has fewer variants than the network reads.
+        Of a panel with fewer variants than the network has places for, all are read, and the places that are left stay 0.
         """
-        if calls.shape[1] < len(self.chosen):
-            raise ValueError(f"the panel has {calls.shape[1]} variants, the network reads {len(self.chosen)}")
-        best = association(calls, targets).argsort(descending=True, stable=True)[: len(self.chosen)]
-        self.chosen.copy_(best.sort().values)
+        best = association(calls, targets).argsort(descending=True, stable=True)[: len(self.chosen)].sort().values
+        self.chosen.zero_()[: len(best)] = best
+        self.used.zero_()[: len(best)] = 1
         taken = calls[:, self.chosen]
         self.mode.copy_(modes(taken))
         filled = torch.where(taken < 0, self.mode, taken)
@@ -44,7 +45,7 @@ class Variants(nn.Module):
 
     def forward(self, calls: Tensor) -> Tensor:
         taken = calls[:, self.chosen]
-        return (torch.where(taken < 0, self.mode, taken) - self.mean) / self.std
+        return self.used * (torch.where(taken < 0, self.mode, taken) - self.mean) / self.std
 
 
 def modes(calls: Tensor) -> Tensor:

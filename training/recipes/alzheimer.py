@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from training.recipes import Augmentation, Recipe
+from training.recipes import Augmentation, Options, Recipe
 
-VARIANTS = {
+VARIANTS: dict[str, Options] = {
     "acmca": {},
     "no-attention": {"direction": "none"},  # the same streams, joined without a question
     "images-only": {"streams": ("mri", "pet")},

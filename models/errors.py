@@ -5,6 +5,9 @@ StudyError ─┬─ UnsupportedFormatError      not a format this model reads
             ├─ UnreadableImageError        the right format, but broken, truncated or undecodable
             ├─ MissingImageError           a study without an image, or an empty file
             ├─ UnsuitableImageError        readable, but not what this model was made for
+            ├─ MissingGenotypesError       a study without genotypes, or an empty file, for a model that reads them
+            ├─ UnreadableGenotypesError    a genotype file that is broken, or contradicts itself
+            ├─ UnsuitableGenotypesError    readable, but not one person's calls at the variants that the model reads
             ├─ InvalidMetadataError        unknown, mistyped, out of range or absent fields
             ├─ MetadataConflictError       the request and the DICOM header disagree
             └─ NotEvaluableError           suitable by its header, but its pixels cannot carry an answer
@@ -71,6 +74,27 @@ class UnsuitableImageError(StudyError):
 
     code = "unsuitable_image"
     default_hint = "Compare the study with the model's image inputs in GET /models/{model}."
+
+
+class MissingGenotypesError(StudyError):
+    """No genotypes came with the study, or their file is empty, and the model reads them."""
+
+    code = "missing_genotypes"
+    default_hint = "Send the genotypes under the name that GET /models/{model} lists."
+
+
+class UnreadableGenotypesError(StudyError):
+    """The format is known, but the file is broken, truncated, or contradicts itself."""
+
+    code = "unreadable_genotypes"
+    default_hint = "Check the file with bcftools or plink2, and send it again."
+
+
+class UnsuitableGenotypesError(StudyError):
+    """Not one person's calls at the variants that the model reads: several samples, another build or panel, too few calls."""
+
+    code = "unsuitable_genotypes"
+    default_hint = "Compare the file with the panel in GET /models/{model}."
 
 
 class InvalidMetadataError(StudyError):

@@ -48,8 +48,25 @@ class Resize:
 
 
 @dataclass(frozen=True)
+class Plane:
+    """A plane that was cut out of a volume, in pixels that are square; `origin_mm` is the centre of the first of them.
+
+    In DICOM's coordinates: x to the patient's left, y to the back, z to the head. In a sagittal plane rows lead to the feet and columns
+    to the back: row r, column c lies at ``origin_mm + (0, c * spacing_mm, -r * spacing_mm)``.
+    """
+
+    name: str
+    origin_mm: tuple[float, float, float]
+    spacing_mm: float
+    volume: tuple[int, int, int]  # slices, rows and columns of what it was cut out of
+
+
+@dataclass(frozen=True)
 class UsedImage:
-    """Provenance of one image that was read: all that it takes to make the network's tensor from the file again."""
+    """Provenance of one image that was read: all that it takes to make the network's tensor from the file again.
+
+    `sha256` is that of the file. Of several files, it is the SHA-256 of their SHA-256 digests (32 bytes each) in the order of the slices.
+    """
 
     input: str
     sha256: str
@@ -65,15 +82,32 @@ class UsedImage:
     resize: Resize
     chosen_because: str
     body_part: str = ""  # as the header states it
+    files: int = 1
+    series_instance_uid: str = ""  # of a volume; its instances are then not named one by one
+    plane: Plane | None = None  # of a volume; `rows`, `columns` and `geometry` are then those of the plane
 
 
 @dataclass(frozen=True)
 class UnusedImage:
-    """An image that came with the study and was not read, and why."""
+    """An image, or the files of a series, that came with the study and was not read, and why; `sha256` as of a used one."""
 
     input: str
     sha256: str
     rejected_because: str
+    files: int = 1
+
+
+@dataclass(frozen=True)
+class UsedGenotypes:
+    """Provenance of the genotypes that were read: the file, and how many variants of which panel it calls."""
+
+    input: str
+    sha256: str
+    format: str
+    panel: str
+    panel_digest: str
+    called: int
+    variants: int
 
 
 @dataclass(frozen=True)
@@ -104,6 +138,7 @@ class Reading:
     quality: tuple[Quality, ...]
     timing_ms: dict[str, float]
     thumbnails: Tensors = field(default_factory=dict)  # image input -> (1, S, S) in [0, 1], for the gate
+    genotypes: UsedGenotypes | None = None
 
 
 @dataclass(frozen=True)

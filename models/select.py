@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from models.decode.image import Header, Side
 from models.errors import Detail, MetadataConflictError, MissingImageError, UnsuitableImageError
+from models.headers import check_one_patient, check_one_study
 from models.spec import ImageInput
 
 GREY = ("MONOCHROME1", "MONOCHROME2")
@@ -49,7 +50,8 @@ def select(image: ImageInput, headers: Sequence[Header], side: Side | None) -> S
     """
     if not headers:
         raise MissingImageError(f"No image was sent for the input {image.name}.")
-    _check_one_study(headers)
+    check_one_patient(headers)
+    check_one_study(headers)
     reasons = [next(_objections(image, header, side), None) for header in headers]
     fitting = [index for index, reason in enumerate(reasons) if reason is None]
     if not fitting:
@@ -59,36 +61,32 @@ def select(image: ImageInput, headers: Sequence[Header], side: Side | None) -> S
     if sum(headers[index].format != "dicom" for index in fitting) > 1:
         raise UnsuitableImageError(f"Several pictures without a header were sent for the input {image.name}.", hint=ONE_PICTURE)
     chosen = min(fitting, key=lambda index: _rank(headers[index], side))
-    words = _fit(headers[chosen]) if len(fitting) == 1 else f"{_fit(headers[chosen])}; the best of {len(fitting)} that fit"
+    words = fit(headers[chosen]) if len(fitting) == 1 else f"{fit(headers[chosen])}; the best of {len(fitting)} that fit"
     rejected = tuple(
         Rejection(index, reason or "fits too, but another fits better") for index, reason in enumerate(reasons) if index != chosen
     )
     return Selection(chosen, words, rejected)
 
 
-def _check_one_study(headers: Sequence[Header]) -> None:
-    if len({header.patient_digest for header in headers} - {""}) > 1:
-        raise MetadataConflictError("The images belong to more than one patient.")
-    if len({header.study_instance_uid for header in headers} - {""}) > 1:
-        raise MetadataConflictError("The images belong to more than one study.")
-    ages = [header.patient.age_years for header in headers if header.patient.age_years is not None]
-    if len({header.patient.sex for header in headers} - {None}) > 1 or (ages and max(ages) - min(ages) > 1):
-        raise MetadataConflictError("The headers of the images contradict each other in sex or age.")
-
-
 def _objections(image: ImageInput, header: Header, side: Side | None) -> Iterator[str]:
     """What speaks against an instance, the most telling first."""
     if header.format == "dicom":
-        yield from _kind_objections(image, header)
-        yield from _view_objections(image, header)
+        yield from kind_objections(image, header)
+        yield from view_objections(image, header)
         yield from _side_objections(image, header, side)
+    yield from objections_to_shape(image, header)
+
+
+def objections_to_shape(image: ImageInput, header: Header) -> Iterator[str]:
+    """What speaks against a picture by its size."""
     if abs(header.pixel_aspect - 1) > SQUARE_TOLERANCE:
         yield "its pixels are not square: it would be read stretched"
     if min(header.rows, header.columns) < image.min_side_pixels:
         yield f"the shorter side has fewer than {image.min_side_pixels} pixels"
 
 
-def _kind_objections(image: ImageInput, header: Header) -> Iterator[str]:
+def kind_objections(image: ImageInput, header: Header) -> Iterator[str]:
+    """What speaks against an instance by what it is: modality, SOP class, kind of image."""
     if header.modality not in image.modalities:
         yield f"modality is not {_either(image.modalities)}"
     if header.presentation_intent == "FOR PROCESSING" and header.sop_class_uid not in image.sop_classes:
@@ -101,7 +99,8 @@ def _kind_objections(image: ImageInput, header: Header) -> Iterator[str]:
         yield "the image is in colour"
 
 
-def _view_objections(image: ImageInput, header: Header) -> Iterator[str]:
+def view_objections(image: ImageInput, header: Header) -> Iterator[str]:
+    """What speaks against an instance by what it shows: body part, view, orientation."""
     if header.body_part and header.body_part not in image.body_parts:
         yield f"body part is not {_either(image.body_parts)}"
     if image.views and header.view_position and header.view_position not in image.views:
@@ -142,7 +141,7 @@ def _rank(header: Header, side: Side | None) -> tuple[bool, bool, bool, int, str
     return (header.format != "dicom", not stated, not original, -header.rows * header.columns, header.sop_instance_uid)
 
 
-def _fit(header: Header) -> str:
+def fit(header: Header) -> str:
     """Why an instance fits, and what its header left open."""
     if header.format != "dicom":
         return f"a {header.format.upper()} has no header to check"

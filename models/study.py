@@ -3,25 +3,41 @@
 from __future__ import annotations
 
 import hashlib
-import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from models.decode import Limits, decode, read_header
-from models.decode.image import Header, Side
-from models.errors import Detail, MissingImageError, StudyError
-from models.gate import GATE
+from models.chosen import Chosen, Timing, read_picture, timed
+from models.decode import Header, Limits, Patient, Side
+from models.decode.nifti import is_nifti
+from models.decode.part10 import is_dicom
+from models.errors import (
+    Detail,
+    MetadataConflictError,
+    MissingGenotypesError,
+    MissingImageError,
+    UnsuitableGenotypesError,
+    UnsuitableImageError,
+)
+from models.genotypes import GenotypeReading, is_genotypes, read_genotypes
+from models.headers import check_one_patient, digest_of
 from models.metadata import Fields, refuse_another_patient, resolve, training_range, validate
-from models.prediction import DECODE, PREPROCESS, Quality, Reading, Tensors, UnusedImage, UsedImage
-from models.preprocess import image_tensor, resize_of, sufficient_level, table_tensors, thumbnail, view_geometry
-from models.select import Rejection, Selection, select
-from models.spec import ImageInput, ModelSpec
+from models.pictures import choose_picture
+from models.prediction import DECODE, Quality, Reading, Tensors, UnusedImage
+from models.preprocess import table_tensors
+from models.sections import choose_section
+from models.spec import Genotypes, ImageInput, ModelSpec
+
+YEARS_BETWEEN = 2.0  # of one patient's images: one year between them, and one that whole years in headers leave open
+NAME_IT = "Send it under the name of the input that it is for; only DICOM files say themselves what they are."
+
+
+class NoPanelError(ValueError):
+    """The spec lacks the panel that export stamps into it: a fault of whoever calls, not of the study."""
 
 
 @dataclass(frozen=True)
 class Part:
-    """One file of a study; `input` names the image input it was sent as, or None: whichever it fits."""
+    """One file of a study; `input` names the image input or the genotypes that it was sent as, or None: whichever it fits."""
 
     data: bytes
     input: str | None = None
@@ -35,23 +51,6 @@ class Study:
     metadata: dict[str, object]
 
 
-@dataclass(frozen=True)
-class _Candidates:
-    """The files that may be one image input, their headers, and which of them was chosen."""
-
-    image: ImageInput
-    parts: tuple[Part, ...]
-    headers: tuple[Header | StudyError, ...]
-    selection: Selection
-
-    @property
-    def header(self) -> Header:
-        """The header of the file that was chosen."""
-        header = self.headers[self.selection.index]
-        assert isinstance(header, Header)  # noqa: S101  only a readable file is chosen
-        return header
-
-
 def read_study(spec: ModelSpec, study: Study, limits: Limits) -> Reading:
     """Select, decode and preprocess.
 
@@ -60,109 +59,92 @@ def read_study(spec: ModelSpec, study: Study, limits: Limits) -> Reading:
     StudyError
         Whatever is wrong with the study: see models.errors.
     """
-    timing_ms: dict[str, float] = {}
+    timing_ms: Timing = {}
     request = validate(spec.table, study.metadata)
-    with _timed(timing_ms, DECODE):
-        side = request.get("laterality")
-        chosen = [_choose(image, study, limits, _side(side)) for image in spec.images]
-    for header in (header for candidates in chosen for header in candidates.headers if isinstance(header, Header)):
+    candidates = {image.name: _candidates(spec, study, image) for image in spec.images}
+    with timed(timing_ms, DECODE):
+        chosen = [_choose(image, study, candidates[image.name], limits, _side(request.get("laterality"))) for image in spec.images]
+    headers = list(dict.fromkeys(header for each in chosen for header in each.headers))
+    check_one_patient(headers, YEARS_BETWEEN)
+    for header in headers:
         refuse_another_patient(spec.table, request, header)
-    values, reservations = resolve(spec.table, request, chosen[0].header)
-    side = values["laterality"].value if "laterality" in values else None
+    values, reservations = resolve(spec.table, request, _together(chosen))
+    side = _side(values["laterality"].value if "laterality" in values else None)
     tensors: Tensors = {}
     thumbnails: Tensors = {}
-    used = tuple(_read_image(candidates, limits, _side(side), tensors, thumbnails, timing_ms) for candidates in chosen)
+    used = tuple(read_picture(each, side, tensors, thumbnails, timing_ms) for each in chosen)
+    _refuse_repeated([image.sha256 for image in used])
     tensors |= table_tensors(spec.table, values)
-    seen = [check for candidates in chosen for check in (_body_part(candidates), _view(candidates), _annotation(candidates))]
+    genotypes = [_read_genotypes(part, spec, study, timing_ms) for part in (spec.genotypes,) if part]
+    tensors |= {each.used.input: each.tensor for each in genotypes}
+    seen = [_named(each.image, check, alone=len(chosen) == 1) for each in chosen for check in each.checks()]
+    seen += [check for each in genotypes for check in each.quality]
     quality = (*seen, *_laterality(spec, values), *reservations, training_range(spec, values))
-    return Reading(tensors, used, tuple(_unused(chosen)), values, quality, timing_ms, thumbnails)
+    unused, read = tuple(_unused(study, candidates, chosen)), next((each.used for each in genotypes), None)
+    return Reading(tensors, used, unused, values, quality, timing_ms, thumbnails, read)
 
 
-def _choose(image: ImageInput, study: Study, limits: Limits, side: Side | None) -> _Candidates:
-    parts = tuple(part for part in study.parts if part.input in {None, image.name})
-    if not parts:
+def _candidates(spec: ModelSpec, study: Study, image: ImageInput) -> tuple[int, ...]:
+    """The files that may be an image input: those sent as it, and those sent as none."""
+    unnamed = {index: part.data for index, part in enumerate(study.parts) if part.input is None and not _may_be_genotypes(spec, part)}
+    if len(spec.images) > 1 and any(is_nifti(data) or not is_dicom(data) for data in unnamed.values()):
+        raise UnsuitableImageError("A file without a header does not say which input it is for.", hint=NAME_IT)
+    return tuple(index for index, part in enumerate(study.parts) if index in unnamed or part.input == image.name)
+
+
+def _may_be_genotypes(spec: ModelSpec, part: Part) -> bool:
+    """Whether a file is the genotypes that a model reads: by its name, or by its content where it has none."""
+    return spec.genotypes is not None and (part.input == spec.genotypes.name or (part.input is None and is_genotypes(part.data)))
+
+
+def _read_genotypes(part: Genotypes, spec: ModelSpec, study: Study, timing_ms: Timing) -> GenotypeReading:
+    files = [each.data for each in study.parts if _may_be_genotypes(spec, each)]
+    if not files:
+        raise MissingGenotypesError(f"no file came for {part.name!r}")
+    if len(files) > 1:
+        raise UnsuitableGenotypesError(f"More than one file was sent for {part.name!r}.")
+    if spec.measured is None or spec.measured.panel is None:
+        raise NoPanelError(f"{spec.name}: there is no panel to read genotypes against")
+    with timed(timing_ms, DECODE):
+        return read_genotypes(files[0], spec.measured.panel, part)
+
+
+def _choose(image: ImageInput, study: Study, candidates: Sequence[int], limits: Limits, side: Side | None) -> Chosen:
+    if not candidates:
         raise MissingImageError(f"no file came for the image input {image.name!r}")
-    headers = [_header(part, limits, alone=len(parts) == 1) for part in parts]
-    readable = [index for index, header in enumerate(headers) if isinstance(header, Header)]
-    if not readable:
-        raise _first_error(image, headers)
-    selection = select(image, [header for header in headers if isinstance(header, Header)], side)
-    rejected = [Rejection(readable[rejection.index], rejection.reason) for rejection in selection.rejected]
-    rejected += [Rejection(index, str(error)) for index, error in enumerate(headers) if isinstance(error, StudyError)]
-    return _Candidates(image, parts, tuple(headers), Selection(readable[selection.index], selection.reason, tuple(rejected)))
+    files = [study.parts[index].data for index in candidates]
+    return choose_section(image, files, limits) if image.plane else choose_picture(image, files, limits, side)
 
 
-def _header(part: Part, limits: Limits, *, alone: bool) -> Header | StudyError:
-    """One file's header; a file among others that cannot be read is no reason to refuse the study."""
-    try:
-        return read_header(part.data, limits)
-    except StudyError as error:
-        if alone:
-            raise
-        return error
+def _together(chosen: Sequence[Chosen]) -> Header:
+    """The header of the first image, with what only the others say of the patient."""
+    said = [vars(each.header.patient) for each in chosen]
+    first = {name: next((patient[name] for patient in said if patient[name] is not None), None) for name in vars(Patient())}
+    return replace(chosen[0].header, patient=Patient(**first))
 
 
-def _first_error(image: ImageInput, errors: Sequence[Header | StudyError]) -> StudyError:
-    """Of several files none can be read: the first one's error, with the reason of each."""
-    found = [error for error in errors if isinstance(error, StudyError)]
-    details = tuple(Detail(f"/images/{image.name}/{index}", str(error)) for index, error in enumerate(found))
-    return type(found[0])(str(found[0]), hint=found[0].hint, details=details)
+def _refuse_repeated(digests: Sequence[str]) -> None:
+    if len(set(digests)) < len(digests):
+        raise MetadataConflictError(
+            "The same image was sent for two inputs.", details=tuple(Detail("/images", "sent twice") for _ in digests[1:])
+        )
 
 
-def _read_image(
-    candidates: _Candidates, limits: Limits, side: Side | None, tensors: Tensors, thumbnails: Tensors, timing_ms: dict[str, float]
-) -> UsedImage:
-    """Decode and preprocess the chosen file into `tensors` and `thumbnails`, and say where it came from."""
-    part, header = candidates.image, candidates.header
-    data = candidates.parts[candidates.selection.index].data
-    with _timed(timing_ms, DECODE):
-        level = sufficient_level(part, view_geometry(part, header, side))
-        image = decode(data, header, limits, apply_voi=part.intensity.apply_voi, level=level)
-    with _timed(timing_ms, PREPROCESS):
-        tensors[part.name], geometry = image_tensor(part, image, side)
-        thumbnails[part.name] = thumbnail(image, GATE.size, GATE.intensity)
-    return UsedImage(
-        input=part.name,
-        sha256=hashlib.sha256(data).hexdigest(),
-        sop_instance_uid=header.sop_instance_uid,
-        transfer_syntax=header.transfer_syntax,
-        photometric_interpretation=header.photometric_interpretation,
-        rows=header.rows,
-        columns=header.columns,
-        decoder=image.decoder,
-        resolution_level=image.grid.level,
-        lut=image.lut,
-        geometry=geometry,
-        resize=resize_of(part),
-        chosen_because=candidates.selection.reason,
-        body_part=header.body_part,
-    )
+def _unused(study: Study, candidates: dict[str, tuple[int, ...]], chosen: Sequence[Chosen]) -> Iterator[UnusedImage]:
+    """What was rejected, but for what another input took."""
+    taken = {candidates[each.image.name][index] for each in chosen for index in each.files}
+    for each in chosen:
+        mine = candidates[each.image.name]
+        for rejected in each.rejected:
+            files = [mine[index] for index in rejected.files if mine[index] not in taken]
+            if files:
+                digests = [hashlib.sha256(study.parts[index].data).hexdigest() for index in files]
+                yield UnusedImage(each.image.name, digest_of(digests), rejected.reason, len(files))
 
 
-def _unused(chosen: list[_Candidates]) -> Iterator[UnusedImage]:
-    for candidates in chosen:
-        for rejection in candidates.selection.rejected:
-            digest = hashlib.sha256(candidates.parts[rejection.index].data).hexdigest()
-            yield UnusedImage(candidates.image.name, digest, rejection.reason)
-
-
-def _body_part(candidates: _Candidates) -> Quality:
-    header, accepted = candidates.header, " or ".join(candidates.image.body_parts)
-    if header.body_part:
-        return Quality("body_part", passed=True, detail=f"the header states {header.body_part}")
-    silent = "the header does not state the body part" if header.format == "dicom" else f"a {header.format.upper()} has no header"
-    return Quality("body_part", passed=False, detail=f"{silent}: nothing shows that this is a {accepted}")
-
-
-def _view(candidates: _Candidates) -> Quality:
-    stated, accepted = candidates.header.view_position, " or ".join(candidates.image.views)
-    return Quality("view", bool(stated), f"the header states {stated}" if stated else f"nothing shows that the view is {accepted}")
-
-
-def _annotation(candidates: _Candidates) -> Quality:
-    stated = candidates.header.burned_in
-    detail = "the header states burned-in annotation: text may lie over the picture" if stated else "the header states none"
-    return Quality("burned_in_annotation", passed=not stated, detail=detail)
+def _named(image: ImageInput, check: Quality, *, alone: bool) -> Quality:
+    """A check that says which image it is about, where there are several."""
+    return check if alone else replace(check, detail=f"{image.name}: {check.detail}")
 
 
 def _laterality(spec: ModelSpec, values: Fields) -> Iterator[Quality]:
@@ -174,10 +156,3 @@ def _laterality(spec: ModelSpec, values: Fields) -> Iterator[Quality]:
 
 def _side(value: object) -> Side | None:
     return "left" if value == "left" else "right" if value == "right" else None
-
-
-@contextmanager
-def _timed(timing_ms: dict[str, float], stage: str) -> Iterator[None]:
-    start = time.perf_counter()
-    yield
-    timing_ms[stage] = timing_ms.get(stage, 0.0) + 1000 * (time.perf_counter() - start)

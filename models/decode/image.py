@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from models.decode.reduction import FULL, Grid
 
-Format = Literal["dicom", "png", "jpeg"]
+Format = Literal["dicom", "png", "jpeg", "nifti"]
 Side = Literal["left", "right"]
 
 
@@ -38,7 +38,7 @@ class Patient:
 
 @dataclass(frozen=True)
 class Header:
-    """What a file says of itself, read without decoding a pixel. PNG and JPEG fill only the first five."""
+    """What a file says of itself, read without decoding a pixel. PNG, JPEG and NIfTI fill only the first five."""
 
     format: Format
     rows: int

@@ -9,10 +9,12 @@ from typing import Any
 
 from fastapi import FastAPI
 
+from models import SPECS
 from service.api import problems
 
 EXAMPLES = Path("examples")
 MAX_EXAMPLE_BYTES = 512 << 10  # a page that carries more than this is slow to open
+MEDIA_TYPES = {".png": "image/png", ".dcm": "application/dicom", ".nii.gz": "application/gzip", ".vcf.gz": "application/gzip"}
 DESCRIPTION = (
     "Multimodal medical imaging models: images and clinical metadata in, measurements and findings out, with the attention "
     "that led to them. Every answer says what its model was trained on and what it is for."
@@ -28,6 +30,9 @@ PARAMETERS = [
     },
 ]
 FILE = {"type": "string", "format": "binary"}
+PICTURE = "DICOM Part 10, PNG or JPEG; named after the model's image input"
+VOLUME = "The instances of a DICOM series, one multi-frame object, or NIfTI (.nii, .nii.gz)"
+GENOTYPES = "One person's calls: VCF (.vcf, .vcf.gz), PLINK .raw, or the panel's JSON"
 
 
 def install(app: FastAPI) -> None:
@@ -53,9 +58,7 @@ def install(app: FastAPI) -> None:
 
 def request_body(examples: Path) -> dict[str, Any]:
     """The four forms of a study."""
-    files = {"type": "array", "items": FILE, "description": "DICOM Part 10, PNG or JPEG; named after the model's image input"}
-    metadata = {"type": "string", "contentMediaType": "application/json", "description": "See GET /models/{model}/metadata-schema"}
-    form = {"type": "object", "properties": {"image": files, "metadata": metadata}, "required": ["image"]}
+    form = {"type": "object", "properties": _parts(), "description": "The inputs that GET /models/{model} lists, and the metadata"}
     related = {**FILE, "description": 'As in STOW-RS: type="application/dicom"; an application/json part is the metadata'}
     return {
         "required": True,
@@ -72,8 +75,8 @@ def json_examples(folder: Path) -> dict[str, Any]:
     """The studies of examples/<model>/ in the JSON form, those that are small enough for a page."""
     found: dict[str, Any] = {}
     for metadata in sorted(folder.glob("*/metadata.json")):
-        files = [path for suffix in ("png", "dcm") for path in metadata.parent.glob(f"*.{suffix}")]  # DICOM where both stand
-        small = {path.stem: path for path in files if path.stat().st_size <= MAX_EXAMPLE_BYTES}
+        files = [path for suffix in MEDIA_TYPES for path in sorted(metadata.parent.glob(f"*{suffix}"))]  # DICOM where both stand
+        small = {path.name.split(".")[0]: path for path in files if path.stat().st_size <= MAX_EXAMPLE_BYTES}
         if small:
             value = {"images": {name: [_file(path)] for name, path in small.items()}, "metadata": json.loads(metadata.read_text())}
             found[metadata.parent.name] = {"summary": f"A study for {metadata.parent.name}", "value": value}
@@ -81,8 +84,20 @@ def json_examples(folder: Path) -> dict[str, Any]:
 
 
 def _file(path: Path) -> dict[str, str]:
-    kind = "application/dicom" if path.suffix == ".dcm" else "image/png"
+    kind = next(kind for suffix, kind in MEDIA_TYPES.items() if path.name.endswith(suffix))
     return {"content_type": kind, "data": base64.b64encode(path.read_bytes()).decode()}
+
+
+def _parts() -> dict[str, Any]:
+    """The parts of multipart/form-data, of all models together."""
+    metadata = {"type": "string", "contentMediaType": "application/json", "description": "See GET /models/{model}/metadata-schema"}
+    parts: dict[str, Any] = {}
+    for spec in SPECS.values():
+        for image in spec.images:
+            parts[image.name] = {"type": "array", "items": FILE, "description": VOLUME if image.plane else PICTURE}
+        if spec.genotypes:
+            parts[spec.genotypes.name] = {**FILE, "description": GENOTYPES}
+    return {**parts, "metadata": metadata}
 
 
 def _json_schema() -> dict[str, Any]:
@@ -90,7 +105,7 @@ def _json_schema() -> dict[str, Any]:
         "type": "object", "additionalProperties": False, "required": ["data"],
         "properties": {"content_type": {"type": "string"}, "data": {"type": "string", "contentEncoding": "base64"}},
     }
-    images = {"type": "object", "additionalProperties": {"type": "array", "items": file}, "description": "By image input"}
+    images = {"type": "object", "additionalProperties": {"type": "array", "items": file}, "description": "By input"}
     return {
         "type": "object", "additionalProperties": False, "required": ["images"],
         "properties": {"images": images, "metadata": {"type": "object"}},

@@ -40,7 +40,8 @@ KINDS: tuple[type[study.StudyError | service.ServiceError], ...] = (  # what POS
     service.MalformedRequestError, service.UnknownModelError, service.NotAcceptableError, service.SlowRequestError,
     service.TooLargeRequestError, study.TooLargeError, service.UnsupportedMediaTypeError, study.UnsupportedFormatError,
     service.InvalidParameterError, study.InvalidMetadataError, study.MetadataConflictError, study.MissingImageError,
-    study.UnreadableImageError, study.UnsuitableImageError, study.NotEvaluableError, service.DecodingTimeoutError,
+    study.UnreadableImageError, study.UnsuitableImageError, study.MissingGenotypesError, study.UnreadableGenotypesError,
+    study.UnsuitableGenotypesError, study.NotEvaluableError, service.DecodingTimeoutError,
     service.DecoderCrashedError, service.ModelOutputError, service.OverloadedError, service.NotReadyError, service.DrainingError,
 )
 

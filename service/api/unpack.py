@@ -19,7 +19,10 @@ from service.errors import InvalidParameterError, MalformedRequestError, Pointed
 
 T = TypeVar("T")
 METADATA = "metadata"
-DICOM, JSON = "application/dicom", "application/json"
+DICOM, JSON, GZIP = "application/dicom", "application/json", "application/gzip"
+GENOTYPES = {"text/vcf", "text/x-vcf", GZIP, "application/x-gzip"}  # none is registered; a bgzipped VCF is gzip
+TOLD_APART = {DICOM, "image/png", "image/jpeg", GZIP}  # types that bytes show
+SIGNATURES = {b"\x89PNG": "image/png", b"\xff\xd8\xff": "image/jpeg", b"\x1f\x8b": GZIP}
 LARGE_BYTES = 256 << 10  # parsing and decoding base64 beyond this takes more than a millisecond: not on the event loop
 
 
@@ -77,12 +80,13 @@ async def _related(incoming: _Incoming) -> Study:
     if incoming.options.get(b"type", DICOM.encode()).lower() != DICOM.encode():
         raise UnsupportedMediaTypeError('multipart/related must say type="application/dicom"')
     parts = await incoming.parts()
-    if any(part.content_type not in {DICOM, JSON, ""} for part in parts):
+    beside = GENOTYPES if incoming.spec.genotypes else set()
+    if any(part.content_type not in {DICOM, JSON, "", *beside} for part in parts):
         raise UnsupportedMediaTypeError("a part of multipart/related is neither application/dicom nor application/json")
     texts = [part.data for part in parts if part.content_type == JSON]
     if len(texts) > 1:
         raise MalformedRequestError("there is more than one application/json part")
-    files = tuple(_dicom(part.data) for part in parts if part.content_type != JSON)
+    files = tuple(Part(part.data) if part.content_type in beside else _dicom(part.data) for part in parts if part.content_type != JSON)
     return Study(files, incoming.metadata(texts[0]) if texts else {})
 
 
@@ -130,7 +134,7 @@ def _parse_json(body: bytes) -> tuple[bytes, dict[str, list[_JsonFile]]]:
     except msgspec.ValidationError:
         raise MalformedRequestError(
             "the JSON is not of the form of a study",
-            hint='Send {"images": {"<image input>": [{"content_type": "application/dicom", "data": "<base64>"}]}, "metadata": {}}.',
+            hint='Send {"images": {"<input>": [{"content_type": "application/dicom", "data": "<base64>"}]}, "metadata": {}}.',
         ) from None
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
         raise MalformedRequestError("the body is not JSON") from None
@@ -153,8 +157,8 @@ FORMS: dict[str, Callable[[_Incoming], Awaitable[Study]]] = {
 
 
 def _check_names(spec: ModelSpec, names: list[str]) -> None:
-    """Refuse files under a name that no image input has; the name itself is not repeated, it may say anything."""
-    inputs = [image.name for image in spec.images]
+    """Refuse files under a name that no input has; the name itself is not repeated, it may say anything."""
+    inputs = [*(image.name for image in spec.images), *([spec.genotypes.name] if spec.genotypes else [])]
     unknown = [number for number, name in enumerate(names) if name not in inputs]
     if unknown:
         raise InvalidParameterError(
@@ -172,11 +176,11 @@ def _dicom(data: bytes) -> Part:
 def _check_declared(content_type: str, data: bytes) -> None:
     """Refuse bytes that plainly are something else than they are declared to be; what they are is the decoder's to say."""
     declared, actual = content_type.lower(), _signature(data)
-    if actual and declared in {DICOM, "image/png", "image/jpeg"} and declared != actual:
+    if actual and declared in TOLD_APART and declared != actual:
         raise UnsupportedMediaTypeError("a file is not what its content type says", hint="Declare what the file is, or leave the type out.")
 
 
 def _signature(data: bytes) -> str | None:
     if data[128:132] == b"DICM":  # PS3.10 7.1
         return DICOM
-    return "image/png" if data.startswith(b"\x89PNG") else "image/jpeg" if data.startswith(b"\xff\xd8\xff") else None
+    return next((kind for beginning, kind in SIGNATURES.items() if data.startswith(beginning)), None)

@@ -14,7 +14,7 @@ import numpy as np
 from models.decode import Limits
 from models.decode.selftest import Tested
 from models.errors import Detail, StudyError
-from models.prediction import FieldValue, Quality, Reading, UnusedImage, UsedImage
+from models.prediction import FieldValue, Quality, Reading, UnusedImage, UsedGenotypes, UsedImage
 from models.study import Part, Study
 from service.errors import DecoderCrashedError, ServiceError
 
@@ -51,6 +51,7 @@ class Answer(msgspec.Struct, tag=True):
     shapes: dict[str, tuple[int, ...]]
     thumbnail_shapes: dict[str, tuple[int, ...]]
     sizes: list[int]
+    genotypes: UsedGenotypes | None = None
 
 
 class Refusal(msgspec.Struct, tag=True):
@@ -102,7 +103,7 @@ def answer(reading: Reading) -> list[bytes]:
     shapes, thumbnail_shapes = ({name: array.shape for name, array in group.items()} for group in groups)
     header = Answer(
         reading.images, reading.unused_images, reading.metadata, reading.quality, reading.timing_ms,
-        shapes, thumbnail_shapes, [len(blob) for blob in blobs],
+        shapes, thumbnail_shapes, [len(blob) for blob in blobs], reading.genotypes,
     )
     return message(header, blobs)
 
@@ -115,7 +116,9 @@ def reading_of(header: Answer, blobs: Sequence[bytes]) -> Reading:
     arrays = [np.frombuffer(blob, np.float32).reshape(shape) for shape, blob in zip(shapes, blobs, strict=True)]
     tensors = dict(zip(header.shapes, arrays, strict=False))
     thumbnails = dict(zip(header.thumbnail_shapes, arrays[len(tensors) :], strict=True))
-    return Reading(tensors, header.images, header.unused_images, header.metadata, header.quality, header.timing_ms, thumbnails)
+    return Reading(
+        tensors, header.images, header.unused_images, header.metadata, header.quality, header.timing_ms, thumbnails, header.genotypes
+    )
 
 
 def error_of(header: Ready | Refusal | Failure) -> StudyError | ServiceError:

@@ -6,7 +6,7 @@ import csv
 import importlib
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -15,10 +15,9 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from models import SPECS
-from models.spec import ModelSpec
 from training.augment import augment_image, drop_fields
 from training.data import Cohort, Indices, Split
+from training.distillation import distilled
 from training.losses import Loss, loss_of, surprise
 from training.recipes import Recipe
 from training.schedule import learning_rate_share, optimizer_of
@@ -36,9 +35,10 @@ class Task:
     folder: Path
 
     @property
-    def spec(self) -> ModelSpec:
-        """The spec of the recipe's model."""
-        return SPECS[self.recipe.model]
+    def teacher(self) -> Task | None:
+        """The task whose network this one learns from: the same split of another variant."""
+        name = self.recipe.teachers.get(self.variant)
+        return None if name is None else replace(self, variant=name, folder=self.folder.parent.parent / name / self.split.name)
 
     def network(self) -> nn.Module:
         """A fresh network with the recipe's options and the variant's differences."""
@@ -84,6 +84,7 @@ class _Run:
         self.network.to(device)
         self.optimizer = optimizer_of(self.network, task.recipe)
         self.loss: Loss = self._loss()
+        self.teacher = self._teacher()
         self.history: list[dict[str, float]] = []
 
     def train(self) -> None:
@@ -149,7 +150,7 @@ class _Run:
         inputs = self._augmented(self._inputs(batch), rng)
         target = torch.from_numpy(self.targets[batch]).float().to(self.device)
         with torch.autocast(self.device.type, torch.bfloat16, enabled=recipe.mixed_precision):  # float16 would need loss scaling
-            loss = self.loss(self.network.logits(**inputs), target)  # type: ignore[operator]
+            loss = self._taught(self.network.logits(**inputs), target, inputs)  # type: ignore[operator]
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
         nn.utils.clip_grad_norm_(self.network.parameters(), recipe.clip_norm)
@@ -178,6 +179,20 @@ class _Run:
         if self.spec.classifications:
             return float(surprise(answer, target, exclusive=self.spec.classifications[0].exclusive))
         return float(self.loss(answer, target))
+
+    def _taught(self, logits: Tensor | tuple[Tensor, Tensor], target: Tensor, inputs: dict[str, Tensor]) -> Tensor:
+        """The recipe's loss, or a teacher's beside it: the teacher sees what the student sees."""
+        if self.teacher is None or isinstance(logits, Tensor):
+            return self.loss(logits, target)  # type: ignore[arg-type]
+        with torch.no_grad():
+            soft = self.teacher(**inputs)[0]
+        return distilled(logits, target, soft)
+
+    def _teacher(self) -> nn.Module | None:
+        """The finished network of the variant that this one learns from, frozen."""
+        if self.task.teacher is None:
+            return None
+        return load_network(self.task.teacher).to(self.device)
 
     def _loss(self) -> Loss:
         train = torch.from_numpy(self.targets[self.task.split.train]).float().to(self.device)

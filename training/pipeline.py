@@ -66,16 +66,18 @@ def fit_run(run: Run, variants: tuple[str, ...] = (), device: str = "auto", pret
     if chosen.type == "cpu":
         _fit_side_by_side(tasks, run.cohort, pretrained)
     else:
-        for task in tasks:
+        for task in sorted(tasks, key=lambda task: task.teacher is not None):
             fit(task, run.cohort, chosen, pretrained)
 
 
 def _fit_side_by_side(tasks: tuple[Task, ...], cohort: Cohort, pretrained: Path | None) -> None:
     """One network a core: small networks gain more from that than from threads, and one thread adds in one order only."""
     context = multiprocessing.get_context("spawn")
+    taught_by_none, taught = ([task for task in tasks if (task.teacher is None) is free] for free in (True, False))  # teachers first
     with ProcessPoolExecutor(os.cpu_count(), mp_context=context) as pool:
-        for done in [pool.submit(fit, task, cohort, torch.device("cpu"), pretrained) for task in tasks]:
-            done.result()
+        for ready in (taught_by_none, taught):
+            for done in [pool.submit(fit, task, cohort, torch.device("cpu"), pretrained) for task in ready]:
+                done.result()
 
 
 def export_run(run: Run, out: Path, training_data: str = SYNTHETIC) -> None:

@@ -1,1 +1,1 @@
-"""Torch parts that two or more networks share. Attention always returns its weights: hooks do not survive ONNX."""
+"""Torch parts of the networks. Attention always returns its weights: hooks do not survive ONNX."""

@@ -52,6 +52,7 @@ class Recipe:
     recentre: bool = True  # take the median error on the validation rows out of the estimates
     seed: int = 0
     mixed_precision: bool = False
+    teachers: Mapping[str, str] = field(default_factory=dict)  # variant -> the variant that it learns from, which is trained first
     paper: str = ""  # whom the model is after
     phantom_cases: int = 2500  # the phantom cohort that a reference artifact learns from
     phantom_rows: int = 384  # of a film: above what the networks see, and quick to draw

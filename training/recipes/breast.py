@@ -8,7 +8,6 @@ PAPER_NAME = "Nantogmah et al., arXiv:2508.16000"
 VARIANTS = {
     "xattn": {},
     "concatenation": {"fusion": "concatenation"},
-    "co-attention": {"fusion": "co_attention"},
     "image-only": {"streams": "image"},
     "clinical-only": {"streams": "clinical"},
 }
@@ -24,12 +23,12 @@ REFERENCE = Recipe(
     variants=VARIANTS,
     loss="cross_entropy",
     loss_options={"balanced": 1.0},
-    epochs=18,
+    epochs=12,
     batch_size=32,
     learning_rate=2e-3,
     trunk_learning_rate=2e-3,  # from scratch: no pretrained trunk to be careful with
     paper=PAPER_NAME,
-    phantom_cases=3000,
+    phantom_cases=2200,
     phantom_rows=256,
     augmentation=TURNED,
 )

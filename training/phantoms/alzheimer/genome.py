@@ -38,7 +38,7 @@ GENOTYPES = {-1: "./.", 0: "0/0", 1: "0/1", 2: "1/1"}
 @lru_cache(maxsize=1)
 def panel() -> Panel:
     """The panel, in the order of chromosome and position; the same for every seed."""
-    return Panel(name=NAME, build=BUILD, variants=tuple(variant for variant, _ in _placed()))
+    return Panel(name=NAME, build=BUILD, variants=tuple(variant for variant, _ in placed()))
 
 
 def calls(rng: np.random.Generator, diagnosis: str) -> Calls:
@@ -70,7 +70,7 @@ def vcf(found: Calls, person: str) -> bytes:
 
 
 @lru_cache(maxsize=1)
-def _placed() -> tuple[tuple[Variant, int], ...]:
+def placed() -> tuple[tuple[Variant, int], ...]:
     """Every variant and its block, in the order of the genome; APOE's two belong to none (-1)."""
     rng = np.random.default_rng(PANEL_SEED)
     placed = [(E4, -1), (E2, -1)]
@@ -94,7 +94,7 @@ def causal_blocks() -> NDArray[np.bool_]:
 
 def _haplotype(rng: np.random.Generator, step: int) -> Calls:
     """One chromosome's alleles (V,): in each block they follow one hidden number, and one of their own."""
-    blocks = np.array([block for _, block in _placed()])
+    blocks = np.array([block for _, block in placed()])
     thresholds = np.random.default_rng([PANEL_SEED, 2]).uniform(-0.9, 1.2, len(blocks))
     hidden = rng.normal(0, 1, BLOCKS) + SHIFT * step * causal_blocks()
     liability = SHARED * hidden[blocks] + OWN * rng.normal(0, 1, len(blocks))

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from models.decode import Header, Image, Side
 from models.gate import GATE
-from models.headers import Rejected
+from models.headers import Rejected, name_of
 from models.prediction import DECODE, PREPROCESS, Plane, Quality, Tensors, UsedImage
 from models.preprocess import image_tensor, resize_of, thumbnail
 from models.spec import ImageInput
@@ -93,7 +93,7 @@ def timed(timing_ms: Timing, stage: str) -> Iterator[None]:
 def _body_part(image: ImageInput, header: Header) -> Quality:
     if header.body_part:
         return Quality("body_part", passed=True, detail=f"the header states {header.body_part}")
-    silent = "the header does not state the body part" if header.format == "dicom" else f"a {header.format.upper()} has no header"
+    silent = "the header does not state the body part" if header.format == "dicom" else f"a {name_of(header)} has no header"
     accepted = " or ".join(image.body_parts)
     return Quality("body_part", passed=False, detail=f"{silent}: nothing shows that this is a {accepted}")
 

@@ -47,6 +47,11 @@ def check_one_study(headers: Sequence[Header]) -> None:
         raise MetadataConflictError("The images belong to more than one study.")
 
 
+def name_of(header: Header) -> str:
+    """What kind of file it is, as people write it."""
+    return {"dicom": "DICOM file", "nifti": "NIfTI file"}.get(header.format, header.format.upper())
+
+
 def digest_of(digests: Sequence[str]) -> str:
     """The SHA-256 of one file, or that of the digests of several, in their order."""
     return digests[0] if len(digests) == 1 else hashlib.sha256(b"".join(map(bytes.fromhex, digests))).hexdigest()

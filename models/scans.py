@@ -11,7 +11,7 @@ from itertools import chain
 
 from models.decode import VOLUME_LIMITS, Header, Limits, Volume, read_volume
 from models.errors import Detail, StudyError, UnsuitableImageError
-from models.headers import Rejected, check_one_patient, check_one_study, read_headers
+from models.headers import Rejected, check_one_patient, check_one_study, name_of, read_headers
 from models.select import ONE_PICTURE, fit, kind_objections, view_objections
 from models.spec import ImageInput
 
@@ -40,7 +40,7 @@ class Scan:
         """What it is, in words."""
         first = self.headers[0]
         if not self.stated:
-            return f"a {first.format.upper()}"
+            return f"a {name_of(first)}"
         many = f"a series of {len(self.files)} instances" if len(self.files) > 1 else f"one instance of {first.frames} frames"
         return many if self.is_volume else "a single slice"
 

@@ -45,7 +45,7 @@ def choose_section(image: ImageInput, files: Sequence[bytes], limits: Limits) ->
         make, check = partial(decode_picture, image, data, header, limits), _single(image, data, header, limits)
     else:
         header = _header(scan)
-        make, check = partial(cut, image, choice.volume, header), _whole(choice.volume)
+        make, check = partial(cut, image, choice.volume, header), _whole()
     return Chosen(image, header, choice.headers, scan.files, choice.reason, choice.rejected, make, (check,))
 
 
@@ -101,8 +101,8 @@ def _header(scan: Scan) -> Header:
     return replace(first, sop_instance_uid=uid, frames=1, pixel_aspect=1.0, burned_in=any(header.burned_in for header in scan.headers))
 
 
-def _whole(volume: Volume) -> Quality:
-    return Quality(CHECK, passed=True, detail=f"mid-sagittal, cut through the centre of {volume.shape[0]} slices")
+def _whole() -> Quality:
+    return Quality(CHECK, passed=True, detail="mid-sagittal, by geometry: through the centre of the volume")
 
 
 def _single(image: ImageInput, data: bytes, header: Header, limits: Limits) -> Quality:

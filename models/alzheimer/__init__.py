@@ -73,11 +73,11 @@ CLINICAL = TabularInput(
             description="Years of education (ADNI PTEDUCAT)",
         ),
         Field(
-            name="phc_mem", kind="number", unit="1", low=-5, high=5,
+            name="phc_mem", kind="number", unit="1", low=-5, high=5, required=True,
             description="Memory, harmonised composite score (ADSP PHC_MEM), like a z-score: lower is worse",
         ),
         Field(
-            name="phc_exf", kind="number", unit="1", low=-5, high=5,
+            name="phc_exf", kind="number", unit="1", low=-5, high=5, required=True,
             description="Executive function, harmonised composite score (ADSP PHC_EXF), like a z-score: lower is worse",
         ),
         Field(

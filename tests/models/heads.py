@@ -6,7 +6,8 @@ from models.alzheimer import SPEC
 from tests.models.decode.synthetic_volume import AXIAL, ENHANCED_PET, PET, enhanced, grid, nifti, slices
 
 IMAGES_ONLY = SPEC.model_copy(update={"genotypes": None})
-METADATA = {"age_years": 71.5, "sex": "female", "education_years": 16, "phc_mem": 0.4}
+METADATA = {"age_years": 71.5, "sex": "female", "education_years": 16, "phc_mem": 0.4, "phc_exf": -0.1}
+SCORES = {"phc_mem": 0.4, "phc_exf": -0.1}
 SHAPE, SPACING, STEP = (56, 60, 64), (2.5, 2.5), 3.0
 PERSON = {"PatientSex": "F", "PatientAge": "071Y", "BodyPartExamined": "HEAD"}
 

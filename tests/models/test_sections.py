@@ -13,7 +13,7 @@ from models.study import Part, Study, read_study
 from tests.models.decode.real import DATA, needs_data
 from tests.models.decode.synthetic import png
 from tests.models.decode.synthetic_volume import CORONAL, OBLIQUE, SAGITTAL, mr_slice
-from tests.models.heads import IMAGES_ONLY, METADATA, PERSON, head, mri, pet, pet_object, volume_file
+from tests.models.heads import IMAGES_ONLY, METADATA, PERSON, SCORES, head, mri, pet, pet_object, volume_file
 
 MRI, PET, NIFTI = mri(), pet(), volume_file()
 
@@ -109,13 +109,13 @@ def test_of_one_file_the_digest_is_its_own():
 
 
 def test_the_patient_comes_from_whichever_header_knows_it():
-    values = read([NIFTI], metadata={}).metadata
+    values = read([NIFTI], metadata=SCORES).metadata
     assert (values["age_years"].value, values["age_years"].source) == (71.0, "dicom")
     assert values["sex"].value == "female"
 
 
 @pytest.mark.parametrize(("files", "metadata"), [
-    (pet(PatientID="B"), METADATA), (pet(PatientSex="M"), METADATA), (pet(PatientAge="074Y"), {}),
+    (pet(PatientID="B"), METADATA), (pet(PatientSex="M"), METADATA), (pet(PatientAge="074Y"), SCORES),
     (PET, {**METADATA, "sex": "male"}), (PET, {**METADATA, "age_years": 68.0}),
 ])  # fmt: skip
 def test_another_patient_is_noticed_across_scans_and_request(files, metadata):
@@ -213,7 +213,7 @@ def test_a_truncated_slice_anywhere_is_a_refusal():
 def test_a_real_series_is_answered_in_a_few_seconds():
     with tarfile.open(DATA / "alzheimer" / "t1_dicom_series_studyforrest.tar.xz") as archive:
         files = [archive.extractfile(member).read() for member in archive.getmembers() if member.isfile()]
-    reading = read(files, [(DATA / "alzheimer" / "mni_icbm152_t1.nii.gz").read_bytes()], {"age_years": 47.0})
+    reading = read(files, [(DATA / "alzheimer" / "mni_icbm152_t1.nii.gz").read_bytes()], {**SCORES, "age_years": 47.0})
     assert reading.images[0].files == 384
     assert reading.metadata["sex"].source == "dicom"
     assert sum(reading.timing_ms.values()) < 5000
@@ -224,4 +224,4 @@ def test_a_real_series_is_answered_in_a_few_seconds():
 @pytest.mark.parametrize("name", ["ACRIN_FLT_PT_1", "ACRIN_FLT_PT_2", "GH610_PT_GE_128"])
 def test_a_real_pet_slice_that_is_no_sagittal_head_is_refused(name):
     with pytest.raises(UnsuitableImageError):
-        read(pet_files=[(DATA / "alzheimer" / "pet_dicom" / f"{name}.dcm").read_bytes()], metadata={})
+        read(pet_files=[(DATA / "alzheimer" / "pet_dicom" / f"{name}.dcm").read_bytes()], metadata=SCORES)

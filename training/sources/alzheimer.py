@@ -23,6 +23,7 @@ from training.sources.adni import IMAGE_ID, IMAGES, SCORES, Cognition, Diagnosis
 
 SCANS, GENOTYPES, PANEL = "ADNI", "genotypes", "panel.csv"
 PANEL_COLUMNS = ("build", "chromosome", "position", "reference", "alternate")
+NEEDED = frozenset(field.name.upper() for field in CLINICAL.fields if field.required) & frozenset(SCORES)
 GENOTYPE_FORMS = (".vcf.gz", ".vcf", ".raw", ".json")
 CLASSES = tuple(each.name for each in DIAGNOSIS.classes)
 NEAR_DAYS = 366  # between the scans, and between a scan and a visit: cross-sectional, with room for ADNI's yearly visits
@@ -35,7 +36,7 @@ Visit = TypeVar("Visit", Diagnosis, Cognition)
 NO_PAIR = f"no MRI and FDG-PET within {NEAR_DAYS} days of each other"
 NO_GENOTYPES = "no genotype file"
 NO_DIAGNOSIS = f"no diagnosis within {NEAR_DAYS} days of the MRI"
-NO_SCORES = f"no cognitive scores within {NEAR_DAYS} days of the MRI"
+NO_SCORES = f"no scores of memory and executive function within {NEAR_DAYS} days of the MRI"
 DISAGREE = "diagnoses disagree"
 NO_SEX = "no sex"
 NO_AGE = f"no age between {CLINICAL.fields[0].low:g} and {CLINICAL.fields[0].high:g} years"
@@ -180,7 +181,7 @@ def _lacking(subject: _Subject, mri: Image, diagnosis: Diagnosis | None, cogniti
     """The first reason to leave somebody out; empty where there is none."""
     if diagnosis is None:
         return NO_DIAGNOSIS
-    if cognition is None or not cognition.scores:
+    if cognition is None or not cognition.scores.keys() >= NEEDED:
         return NO_SCORES
     if len({diagnosis.diagnosis, cognition.diagnosis, mri.group} - {None}) > 1:
         return DISAGREE

@@ -15,7 +15,7 @@ from service.decoding.pool import Bounds, DecoderPool
 from tests.models.decode.real import DATA, needs_data
 from tests.models.genotypes.files import vcf
 from tests.models.genotypes.test_reading import FULL
-from tests.models.heads import METADATA, mri, pet, volume_file
+from tests.models.heads import METADATA, SCORES, mri, pet, volume_file
 
 MEMORY_BYTES, TIMEOUT_S = 2 << 30, 20.0  # as the service is set
 GENOTYPES = Part(gzip.compress(vcf()), "genotypes")
@@ -55,6 +55,6 @@ async def test_a_real_t1_series_takes_a_few_seconds_of_a_worker(decode):
     with tarfile.open(DATA / "alzheimer" / "t1_dicom_series_studyforrest.tar.xz") as archive:
         files = [archive.extractfile(member).read() for member in archive.getmembers() if member.isfile()]
     started = asyncio.get_running_loop().time()
-    reading = await decode(FULL, study(files, [(DATA / "alzheimer" / "mni_icbm152_t1.nii.gz").read_bytes()], {"age_years": 47.0}))
+    reading = await decode(FULL, study(files, [(DATA / "alzheimer" / "mni_icbm152_t1.nii.gz").read_bytes()], {**SCORES, "age_years": 47.0}))
     assert asyncio.get_running_loop().time() - started < 6
     assert (reading.images[0].files, reading.images[0].plane.volume) == (384, (384, 384, 274))

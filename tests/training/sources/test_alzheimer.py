@@ -110,7 +110,7 @@ def test_pet_of_another_tracer_is_passed_over(tmp_path, description):
     ({"DXSUM_PDXCONV_ADNIALL.csv": [{"EXAMDATE": "2009-01-01"}]}, NO_DIAGNOSIS),
     ({"DXSUM_PDXCONV_ADNIALL.csv": [{"DXCHANGE": "-4"}]}, NO_DIAGNOSIS),
     ({"ADSP_PHC_COGN.csv": [{"EXAMDATE": "2014-01-01"}]}, NO_SCORES),
-    ({"ADSP_PHC_COGN.csv": [{"PHC_MEM": "-4", "PHC_EXF": ""}]}, NO_SCORES),
+    ({"ADSP_PHC_COGN.csv": [{"PHC_MEM": "-4"}]}, NO_SCORES),
     ({"collection.csv": [{"Age": ""}]}, NO_AGE), ({"collection.csv": [{"Age": "32"}]}, NO_AGE),
 ])  # fmt: skip
 def test_who_lacks_something_is_left_out_and_counted(tmp_path, changes, reason):

@@ -22,7 +22,7 @@ FEW = ("COARSE", "DYSTROPHIC", "EGGSHELL", "LARGE_RODLIKE")
 def calcifications(picture: Floats, kind: str, distribution: str, grade: float, rng: np.random.Generator) -> tuple[Floats, Floats]:
     """Add calcifications to a picture (side, side), with the faint density that a high grade lies in; also where they lie, in [0, 1]."""
     side = len(picture)
-    count = max(3, int(rng.poisson((6 if kind in FEW else 22) * np.exp(0.7 * np.clip(grade, -2, 2)))))
+    count = max(3, int(rng.poisson((6 if kind in FEW else 22) * np.exp(0.9 * np.clip(grade, -2, 2)))))
     points = _tracks(count, rng) if kind == "VASCULAR" else _places(distribution, count, rng)
     size, bright, unlike = LOOKS[kind]
     unlike = float(np.clip(unlike + 0.35 * grade, 0.05, 1.6))
@@ -33,7 +33,7 @@ def calcifications(picture: Floats, kind: str, distribution: str, grade: float, 
         _stamp(layer, (row, column), kind, radius, strength, rng)
     where = gaussian_filter((layer > 0.05).astype(np.float64), side * 0.05)
     where = np.clip(where / max(where.max(), 1e-9), 0, 1)
-    return picture + np.minimum(layer, 0.65) + 0.10 * max(0.0, 0.7 + 0.8 * grade) * where, where
+    return picture + np.minimum(layer, 0.65) + 0.15 * max(0.0, 0.5 + 0.9 * grade) * where, where
 
 
 def _places(distribution: str, count: int, rng: np.random.Generator) -> Floats:

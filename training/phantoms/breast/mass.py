@@ -21,7 +21,7 @@ def mass(picture: Floats, shape: str, margins: str, grade: float, rng: np.random
     centre = rng.uniform(-0.12, 0.12, 2)
     rows, columns = rows - centre[0], columns - centre[1]
     radius, angle = np.hypot(rows, columns), np.arctan2(rows, columns)
-    outline = _outline(shape, margins, rng) * (1 + 0.16 * np.clip(grade, -2, 2))
+    outline = _outline(shape, margins, rng) * (1 + 0.26 * np.clip(grade, -2, 2))
     edge = outline[((angle / (2 * np.pi)) % 1 * ANGLES).astype(int) % ANGLES]
     soft = EDGE[margins] * (2.0 if shape in VAGUE else 1.0)
     depth = (edge - radius) / soft
@@ -32,7 +32,7 @@ def mass(picture: Floats, shape: str, margins: str, grade: float, rng: np.random
     strength = 0.10 if shape in VAGUE else 0.17
     core = np.exp(-((radius / (0.45 * edge.mean())) ** 2))
     inside = np.clip(1 - (radius / np.maximum(edge, 1e-3)) ** 2, 0, 1) ** 0.5
-    added = strength * cover * (0.6 + 0.4 * inside) + (0.11 + 0.09 * np.clip(grade, -1.6, 2.2)) * core
+    added = strength * cover * (0.6 + 0.4 * inside) + (0.12 + 0.11 * np.clip(grade, -1.6, 2.2)) * core
     if shape == "LYMPH_NODE":  # a hilum of fat
         added -= 0.16 * np.exp(-(((rows - 0.1) ** 2 + (columns + 0.06) ** 2) / 0.006))
     strands = _spicules(radius, angle, float(edge.mean()), _spicule_count(shape, margins, grade, rng), grade, rng)
@@ -43,7 +43,7 @@ def mass(picture: Floats, shape: str, margins: str, grade: float, rng: np.random
 def _outline(shape: str, margins: str, rng: np.random.Generator) -> Floats:
     """The radius (ANGLES,) of the outline, in half views."""
     theta = np.linspace(0, 2 * np.pi, ANGLES, endpoint=False)
-    size = rng.uniform(0.24, 0.36)
+    size = rng.uniform(0.25, 0.31)
     turn = rng.uniform(0, 2 * np.pi)
     ratio = {"ROUND": 1.0, "OVAL": 1.6, "LYMPH_NODE": 1.7, "LOBULATED": 1.2}.get(shape, 1.25)
     radius = size / np.sqrt((np.cos(theta - turn) ** 2) / ratio + (np.sin(theta - turn) ** 2) * ratio)
@@ -59,7 +59,7 @@ def _outline(shape: str, margins: str, rng: np.random.Generator) -> Floats:
 def _spicule_count(shape: str, margins: str, grade: float, rng: np.random.Generator) -> int:
     """Some for a spiculated margin or a distortion, and more the higher the grade: the reader's word is not the whole story."""
     stated = 12.0 * (margins == "SPICULATED") + 14.0 * (shape == "ARCHITECTURAL_DISTORTION")
-    return int(rng.poisson(max(0.3, stated + 9.0 * grade + 5)))
+    return int(rng.poisson(max(0.3, stated + 11.0 * grade + 6)))
 
 
 def _spicules(radius: Floats, angle: Floats, edge: float, count: int, grade: float, rng: np.random.Generator) -> Floats:

@@ -1,0 +1,44 @@
+"""Every example of the repository is answered by the service as a new user would start it, gate and all."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import httpx
+import pytest
+
+from models import SPECS
+from tests.contract.conftest import ROOT
+
+EXAMPLES = sorted(path.name for path in (ROOT / "examples").iterdir())
+
+
+def parts(folder: Path, pictures: str) -> list[tuple[str, tuple[str, bytes]]]:
+    """Each file under its stem; of an image that stands in two forms, the one that is asked for."""
+    names = {path.name.split(".")[0] for path in folder.iterdir()} - {"metadata"}
+    choices = [sorted(folder.glob(f"{name}.*"), key=lambda path: path.suffix != pictures) for name in sorted(names)]
+    chosen = [files[0] for files in choices]
+    return [(path.name.split(".")[0], (path.name, path.read_bytes())) for path in chosen]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("pictures", [".dcm", ".png"])
+@pytest.mark.parametrize("model", EXAMPLES)
+def test_an_example_is_answered_in_json_and_as_a_picture(running: str, model: str, pictures: str) -> None:
+    folder = ROOT / "examples" / model
+    form = {"files": parts(folder, pictures), "data": {"metadata": (folder / "metadata.json").read_text()}}
+    answer = httpx.post(f"{running}/predict/{model}", timeout=60, **form)
+    assert answer.status_code == 200, answer.text
+    assert answer.json()["findings"]
+    offered = httpx.get(f"{running}/models/{model}").json()["explanations"]
+    quick = ",".join(name for name in offered if name != "lime")
+    explained = httpx.post(f"{running}/predict/{model}?explain={quick}", timeout=60, **form).json()
+    assert set(explained["explanations"]) == set(quick.split(",")) - {""}
+    picture = httpx.post(f"{running}/predict/{model}", headers={"Accept": "image/png"}, timeout=60, **form)
+    assert picture.content.startswith(b"\x89PNG")
+
+
+def test_each_model_has_an_example() -> None:
+    assert set(SPECS) == set(EXAMPLES)
+    assert all(json.loads((ROOT / "examples" / name / "metadata.json").read_text()) for name in EXAMPLES)

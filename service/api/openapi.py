@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -43,7 +44,7 @@ def install(app: FastAPI) -> None:
         if app.openapi_schema is None:
             document = generate()
             operation = document["paths"]["/predict/{model}"]["post"]
-            operation["requestBody"] = request_body(EXAMPLES)
+            operation["requestBody"] = request_body(EXAMPLES, set(app.state.serving.predictors) or set(SPECS))
             operation.setdefault("parameters", []).extend(PARAMETERS)
             for path in document["paths"].values():
                 for each in path.values():
@@ -56,14 +57,14 @@ def install(app: FastAPI) -> None:
     app.openapi = complete  # type: ignore[method-assign]  # FastAPI's documented way to extend the description
 
 
-def request_body(examples: Path) -> dict[str, Any]:
-    """The four forms of a study."""
+def request_body(examples: Path, served: Collection[str]) -> dict[str, Any]:
+    """The four forms of a study, with an example for each model that is served."""
     form = {"type": "object", "properties": _parts(), "description": "The inputs that GET /models/{model} lists, and the metadata"}
     related = {**FILE, "description": 'As in STOW-RS: type="application/dicom"; an application/json part is the metadata'}
     return {
         "required": True,
         "content": {
-            "application/json": {"schema": _json_schema(), "examples": json_examples(examples)},
+            "application/json": {"schema": _json_schema(), "examples": json_examples(examples, served)},
             "multipart/form-data": {"schema": form},
             "multipart/related": {"schema": related},
             "application/dicom": {"schema": FILE},
@@ -71,10 +72,10 @@ def request_body(examples: Path) -> dict[str, Any]:
     }
 
 
-def json_examples(folder: Path) -> dict[str, Any]:
+def json_examples(folder: Path, served: Collection[str]) -> dict[str, Any]:
     """The studies of examples/<model>/ in the JSON form, those that are small enough for a page."""
     found: dict[str, Any] = {}
-    for metadata in sorted(folder.glob("*/metadata.json")):
+    for metadata in (path for path in sorted(folder.glob("*/metadata.json")) if path.parent.name in served):
         files = [path for suffix in MEDIA_TYPES for path in sorted(metadata.parent.glob(f"*{suffix}"))]  # DICOM where both stand
         small = {path.name.split(".")[0]: path for path in files if path.stat().st_size <= MAX_EXAMPLE_BYTES}
         if small:

@@ -61,12 +61,25 @@ def test_examples_in_the_json_form_come_from_the_examples_folder(tmp_path):
     (folder / "metadata.json").write_text('{"sex": "female"}')
     (folder / "image.png").write_bytes(b"png")
     (folder / "image.dcm").write_bytes(b"dicom")
-    value = json_examples(tmp_path)["bmd"]["value"]
+    value = json_examples(tmp_path, {"bmd"})["bmd"]["value"]
     assert value["metadata"] == {"sex": "female"}
     (file,) = value["images"]["image"]
     assert (file["content_type"], base64.b64decode(file["data"])) == ("application/dicom", b"dicom")
+    assert json_examples(tmp_path, {"chest"}) == {}
     (folder / "image.dcm").write_bytes(bytes(MAX_EXAMPLE_BYTES + 1))
-    assert json_examples(tmp_path)["bmd"]["value"]["images"]["image"][0]["content_type"] == "image/png"
+    assert json_examples(tmp_path, {"bmd"})["bmd"]["value"]["images"]["image"][0]["content_type"] == "image/png"
     (folder / "image.png").unlink()
-    assert json_examples(tmp_path) == {}
-    assert json_examples(tmp_path / "absent") == {}
+    assert json_examples(tmp_path, {"bmd"}) == {}
+    assert json_examples(tmp_path / "absent", {"bmd"}) == {}
+
+
+def test_examples_of_volumes_and_genotypes_stand_under_their_names(tmp_path):
+    folder = tmp_path / "alzheimer"
+    folder.mkdir()
+    (folder / "metadata.json").write_text("{}")
+    for name in ("mri.nii.gz", "pet.nii.gz", "genotypes.vcf.gz"):
+        (folder / name).write_bytes(name.encode())
+    images = json_examples(tmp_path, {"alzheimer"})["alzheimer"]["value"]["images"]
+    kinds = {name: file["content_type"] for name, (file,) in images.items()}
+    assert kinds == dict.fromkeys(("mri", "pet", "genotypes"), "application/gzip")
+    assert base64.b64decode(images["pet"][0]["data"]) == b"pet.nii.gz"

@@ -27,6 +27,7 @@ class Shape:
     sulci: float  # half the width of a fold
     atrophy_front: float  # further half width there, and thinning of the callosum's knee
     atrophy_back: float  # further half width there, and thinning of the callosum's end
+    rim: float  # by which the hemisphere has drawn back from the skull
     folds: int  # a seed: how the surface is folded
 
 

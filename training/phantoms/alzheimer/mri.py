@@ -21,7 +21,7 @@ def signal(shape: Shape, where: Places) -> Field:
 def _medial(shape: Shape, where: Places) -> Field:
     head = _face(where)
     head = over(head, where.distance("cavity"), FLUID)
-    head = over(head, where.distance("cerebrum"), _cortex(shape, where))
+    head = over(head, where.distance("cerebrum") + shape.rim, _cortex(shape, where))
     head = _inner(shape, head, where)
     head = over(head, where.distance("cerebellum") - CEREBELLUM_MM, _cerebellum(where))
     return over(head, where.distance("fourth_ventricle") - 0.35 * shape.ventricles, FLUID)
@@ -54,7 +54,7 @@ def _cortex(shape: Shape, where: Places) -> Field:
     """The medial surface of the hemisphere: folds of grey over white, with fluid between them."""
     fold = fold_distance(shape, where)
     width = fold_width(shape, where)
-    depth = -where.distance("cerebrum")
+    depth = -where.distance("cerebrum") - shape.rim
     core = np.clip((np.minimum(fold, depth + 1.0) - width - 2.6) / 1.4, 0, 1)
     matter = GREY + core * (0.75 * (WHITE - GREY))
     open_sulcus = soft(fold - width, 0.8)
@@ -105,6 +105,7 @@ def _lateral(shape: Shape, where: Places, beside: float) -> Field:
         return head
     cavity = np.hypot((where.u - 4) / 90, (where.v - 18) / 60) * 60 - 60 * inner
     head = over(over(head, cavity - 7, BONE), cavity, FLUID)
+    cavity = cavity + shape.rim
     fold = np.abs(np.sin(where.u / 6.1 + 2 * np.sin(where.v / 9)) * np.sin(where.v / 6.7 + 2 * np.sin(where.u / 11 + shape.folds % 7))) * 7
     matter = GREY + np.clip((np.minimum(fold + 3, -cavity) - 7) / 3, 0, 1) * (WHITE - GREY)
     head = over(head, np.maximum(cavity + 2, -(fold - fold_width(shape, where) * np.clip(1 + (cavity + 14) / 14, 0, 1))), matter)

@@ -24,7 +24,7 @@ SHARES = (0.40, 0.32, 0.28)
 SEVERITY = (0.0, 1.0, 2.0)  # mean of each class
 WITHIN = 0.30  # deviation within a class
 COGNITION_SD, PET_SD, MRI_SD = 0.55, 0.30, 0.35  # errors, in units of severity
-FOLD_MM, LOSS = 0.62, 0.19  # half width of a fold, and share of uptake, for each unit of severity
+FOLD_MM, LOSS = 0.85, 0.19  # half width of a fold, and share of uptake, for each unit of severity
 LARGEST = 2.3  # units of severity: what chance does at the other place
 MISSING = {"education_years": 0.03, "phc_lan": 0.06, "phc_vsp": 0.10}
 
@@ -45,6 +45,7 @@ class Person:
     phc_lan: float
     phc_vsp: float
     ventricles: float  # mm by which their outlines are pushed out
+    rim: float  # mm by which the hemispheres have drawn back from the skull
     mri_front: float  # mm of half width of the folds
     mri_back: float
     pet_front: float  # share of the uptake that is lost
@@ -79,7 +80,8 @@ def person(rng: np.random.Generator, e4_alleles: int, diagnosis: str) -> Person:
         memory_led=memory_led,
         e4_alleles=e4_alleles,
         phc_mem=scores[0], phc_exf=scores[1], phc_lan=scores[2], phc_vsp=scores[3],
-        ventricles=round(float(np.clip(0.9 + 0.06 * (age - 72) + 0.75 * severity + rng.normal(0, 0.8), -0.6, 5.0)), 3),
+        ventricles=round(float(np.clip(0.8 + 0.06 * (age - 72) + 1.1 * severity + rng.normal(0, 0.9), -0.6, 5.5)), 3),
+        rim=round(float(np.clip(0.5 + 0.03 * (age - 72) + 0.5 * severity + rng.normal(0, 0.5), -0.6, 3.0)), 3),
         mri_front=other_mri if memory_led else mri, mri_back=mri if memory_led else other_mri,
         pet_front=other_pet if e4_alleles else pet, pet_back=pet if e4_alleles else other_pet,
     )  # fmt: skip

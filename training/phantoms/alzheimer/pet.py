@@ -63,7 +63,7 @@ def _cortex(shape: Shape, metabolism: Uptake, where: Places) -> Field:
 
 
 def _medial(shape: Shape, head: Field, matter: Field, where: Places) -> Field:
-    head = over(head, where.distance("cerebrum"), matter)
+    head = over(head, where.distance("cerebrum") + shape.rim, matter)
     head = over(head, where.distance("third_ventricle") - 4.5, 0.85, 2.0)
     head = over(head, where.distance("brainstem"), 0.52)
     head = over(head, np.hypot(where.u - 2, where.v - 2) - 8.0, 0.95, 2.0)  # thalamus

@@ -78,6 +78,7 @@ def shape_of(person: Person, rng: np.random.Generator) -> Shape:
         sulci=float(np.clip(0.62 + 0.012 * (person.age_years - 72) + rng.normal(0, 0.05), 0.35, 1.0)),
         atrophy_front=person.mri_front,
         atrophy_back=person.mri_back,
+        rim=person.rim,
         folds=int(rng.integers(1 << 30)),
     )
 

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from models.breast import DESCRIPTORS, SPEC
 from models.layers.attention import MultiHeadAttention
-from models.layers.resnet import RESNET50, Bottleneck, ResNetTrunk
+from models.layers.resnet import RESNET50, BasicBlock, Bottleneck, ResNetTrunk
 
 GRID = (SPEC.image_attention[0].rows, SPEC.image_attention[0].columns)
 PLACES = GRID[0] * GRID[1]
@@ -29,7 +29,8 @@ WIDTHS = [field.width for field in DESCRIPTORS.network_fields]
 class Options:
     """What the paper compares or leaves open: one value each. The defaults are the full model."""
 
-    trunk_width: int = 64  # 64 is ResNet-50 itself
+    trunk: Literal["resnet50", "resnet34"] = "resnet50"  # narrowed to an eighth, basic blocks learn where bottlenecks starve
+    trunk_width: int = 64  # 64 is the ResNet itself
     width: int = 100
     heads: int = 4
     fusion: Literal["concatenation", "co_attention", "cross_attention"] = "cross_attention"
@@ -101,7 +102,8 @@ class BreastNetwork(nn.Module):
         super().__init__()
         self.options = options
         d, fused = options.width, options.streams == "both"
-        self.trunk = ResNetTrunk(RESNET50, options.trunk_width, Bottleneck) if options.streams != "clinical" else None
+        block = Bottleneck if options.trunk == "resnet50" else BasicBlock
+        self.trunk = ResNetTrunk(RESNET50, options.trunk_width, block) if options.streams != "clinical" else None
         self.image = nn.Linear(self.trunk.channels, d) if self.trunk is not None else None
         self.clinical = nn.Linear(sum(WIDTHS), d)
         tokens = fused and options.fusion == "cross_attention" and options.form == "tokens" and self.trunk is not None

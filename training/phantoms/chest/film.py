@@ -7,7 +7,7 @@ from scipy.ndimage import gaussian_filter
 
 from training.phantoms.chest.anatomy import Floats, chest
 from training.phantoms.chest.disease import Box, plant
-from training.phantoms.chest.patient import Patient, stream
+from training.phantoms.chest.patient import FINDINGS, Patient, stream
 
 LETTER = {"R": ("110", "101", "110", "101", "101"), "L": ("100", "100", "100", "100", "111")}
 
@@ -16,7 +16,9 @@ def film(patient: Patient, side: int) -> tuple[Floats, dict[str, Box]]:
     """The film (side, side) in [0, 1], white is dense, and the box of each planted finding."""
     rng, build = stream(patient.seed, patient.index, 1), patient.build
     made = chest(build, side, rng)
-    boxes = {name: plant(made, name, plain, rng) for name, plain in patient.planted.items()}
+    # A finding has random numbers of its own: planting another one leaves everything else as it was.
+    own = {name: stream(patient.seed, patient.index, 10 + number) for number, name in enumerate(FINDINGS)}
+    boxes = {name: plant(made, name, plain, own[name]) for name, plain in patient.planted.items()}
     density = made.density
     if patient.female:  # soft shadows over the lower lungs
         for sign in (-1, 1):

@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import csv
-import multiprocessing
 import os
 import shutil
-from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 from pathlib import Path
 
@@ -18,6 +15,7 @@ from training.phantoms.alzheimer.dicom import series
 from training.phantoms.alzheimer.nifti import ORIENTATIONS, nifti
 from training.phantoms.alzheimer.patient import SITE, Phantom, draw, stream
 from training.phantoms.alzheimer.tables import COLUMNS, Record
+from training.phantoms.workers import mapped
 
 SCANS, GENOTYPES, PANEL, TRUTH = "ADNI", "genotypes", "panel.csv", "truth.csv"
 PANEL_COLUMNS = ("build", "chromosome", "position", "reference", "alternate")
@@ -57,21 +55,12 @@ def write(folder: Path, cases: int, seed: int, *, rows: int = 160, progress: boo
     one = partial(_write_case, folder, seed, rows)
     gathered: Lines = {name: [] for name in (*COLUMNS, TRUTH)}
     with tqdm(total=cases, unit="case", desc="phantoms", disable=not progress) as bar:
-        for lines in _mapped(one, cases, workers or os.cpu_count() or 1):
+        for lines in mapped(one, cases, workers or os.cpu_count() or 1):
             for name, some in lines.items():
                 gathered[name] += some
             bar.update()
     for name, records in gathered.items():
         _write_table(folder / name, COLUMNS.get(name, tuple(records[0]) if records else ()), records)
-
-
-def _mapped(one: partial[Lines], cases: int, workers: int) -> Iterator[Lines]:
-    """Every case in order, in this process or in several."""
-    if workers == 1 or cases < 2:
-        yield from map(one, range(cases))
-        return
-    with ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn")) as pool:
-        yield from pool.map(one, range(cases), chunksize=4)
 
 
 def _write_case(folder: Path, seed: int, rows: int, index: int) -> Lines:

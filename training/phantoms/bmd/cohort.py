@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import csv
-import multiprocessing
 import os
-from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 from pathlib import Path
 
@@ -15,6 +12,7 @@ from tqdm import tqdm
 from models.bmd import BMD
 from training.phantoms.bmd.dicom import encode
 from training.phantoms.bmd.patient import PREFIX, render
+from training.phantoms.workers import mapped
 from training.sources.bmd import COLUMNS, IMAGES, SCALE, TABLE, TARGET
 
 
@@ -50,22 +48,13 @@ def write(folder: Path, cases: int, seed: int, *, rows: int = 512, progress: boo
     one = partial(_write_case, images, seed, rows)
     with tqdm(total=cases, unit="case", desc="phantoms", disable=not progress) as bar:
         records = []
-        for record in _mapped(one, cases, workers or os.cpu_count() or 1):
+        for record in mapped(one, cases, workers or os.cpu_count() or 1):
             records.append(record)
             bar.update()
     with (folder / TABLE).open("w", newline="", encoding="utf-8") as stream:
         table = csv.DictWriter(stream, COLUMNS, restval="", lineterminator="\n")
         table.writeheader()
         table.writerows(records)
-
-
-def _mapped(one: partial[dict[str, str | float]], cases: int, workers: int) -> Iterator[dict[str, str | float]]:
-    """Every case in order, in this process or in several."""
-    if workers == 1 or cases < 2:
-        yield from map(one, range(cases))
-        return
-    with ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn")) as pool:
-        yield from pool.map(one, range(cases), chunksize=4)
 
 
 def _write_case(images: Path, seed: int, rows: int, index: int) -> dict[str, str | float]:

@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import csv
-import multiprocessing
 import os
 import shutil
-from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 from pathlib import Path
 
@@ -18,6 +15,7 @@ from models.breast import MASS
 from training.phantoms.breast.dicom import crop, mask
 from training.phantoms.breast.film import film
 from training.phantoms.breast.lesion import PREFIX, Lesion, draw, stream
+from training.phantoms.workers import mapped
 
 TRUTH = "truth.csv"
 SHARED = ("left or right breast", "image view", "abnormality id", "abnormality type")
@@ -42,7 +40,7 @@ def write(folder: Path, cases: int, seed: int, *, rows: int = 256, progress: boo
     one = partial(_write_case, folder, seed, rows)
     with tqdm(total=cases, unit="case", desc="phantoms", disable=not progress) as bar:
         written = []
-        for case in _mapped(one, cases, workers or os.cpu_count() or 1):
+        for case in mapped(one, cases, workers or os.cpu_count() or 1):
             written.append(case)
             bar.update()
     for table, columns in TABLES.items():
@@ -54,15 +52,6 @@ def write(folder: Path, cases: int, seed: int, *, rows: int = 256, progress: boo
         writer = csv.DictWriter(stream_, list(written[0][2]), lineterminator="\n")
         writer.writeheader()
         writer.writerows(truth for _, _, truth in written)
-
-
-def _mapped(one: partial[tuple[str, Record, Record]], cases: int, workers: int) -> Iterator[tuple[str, Record, Record]]:
-    """Every case in order, in this process or in several."""
-    if workers == 1 or cases < 2:
-        yield from map(one, range(cases))
-        return
-    with ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn")) as pool:
-        yield from pool.map(one, range(cases), chunksize=8)
 
 
 def _write_case(folder: Path, seed: int, side: int, index: int) -> tuple[str, Record, Record]:

@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import csv
 import io
-import multiprocessing
 import os
 import shutil
-from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 from pathlib import Path
 
@@ -20,6 +17,7 @@ from training.phantoms.chest.anatomy import Floats
 from training.phantoms.chest.disease import Box
 from training.phantoms.chest.film import film
 from training.phantoms.chest.patient import Patient, draw, stream
+from training.phantoms.workers import mapped
 from training.sources.chest import COLUMNS, FINDINGS
 
 TABLE, TRUTH, FILMS = "train.csv", "truth.csv", "train"
@@ -43,7 +41,7 @@ def write(folder: Path, cases: int, seed: int, *, rows: int = 256, progress: boo
     lines: list[Line] = []
     truths: list[Line] = []
     with tqdm(total=cases, unit="case", desc="phantoms", disable=not progress) as bar:
-        for case, truth in _mapped(one, cases, workers or os.cpu_count() or 1):
+        for case, truth in mapped(one, cases, workers or os.cpu_count() or 1):
             lines += case
             truths += truth
             bar.update()
@@ -59,15 +57,6 @@ def jpeg(picture: Floats) -> bytes:
     out = io.BytesIO()
     PillowImage.fromarray((255 * picture).round().astype(np.uint8)).save(out, "JPEG", quality=92)
     return out.getvalue()
-
-
-def _mapped(one: partial[tuple[list[Line], list[Line]]], cases: int, workers: int) -> Iterator[tuple[list[Line], list[Line]]]:
-    """Every case in order, in this process or in several."""
-    if workers == 1 or cases < 2:
-        yield from map(one, range(cases))
-        return
-    with ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn")) as pool:
-        yield from pool.map(one, range(cases), chunksize=8)
 
 
 def _write_case(folder: Path, seed: int, side: int, index: int) -> tuple[list[Line], list[Line]]:

@@ -1,4 +1,4 @@
-"""Pictures of the gate's body parts and of everything else: mostly crude on purpose, and varied far beyond what a real film varies.
+"""Pictures of the gate's body parts and of everything else: crude on purpose, and varied far beyond what a real film varies.
 
 Float32 (SIDE, about SIDE) in [0, 1], bright = dense, upright. What tells a chest from a hip is its layout: two dark fields beside
 a bright middle, not the texture of a lung.
@@ -14,10 +14,7 @@ from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter
 
 from models.gate import Part
-from training.phantoms.alzheimer.patient import draw as draw_head
 from training.phantoms.bmd.patient import render
-from training.phantoms.breast.film import film
-from training.phantoms.breast.lesion import draw as draw_lesion
 
 Picture = NDArray[np.float32]
 SIDE = 144
@@ -83,9 +80,7 @@ def chest(rng: np.random.Generator) -> Picture:
 
 
 def breast(rng: np.random.Generator) -> Picture:
-    """A mammogram: a breast against one edge, dark air, often the pectoral muscle in the corner above; or the crop of a lesion."""
-    if rng.random() < 0.5:
-        return as_picture(film(draw_lesion(*_case(rng)), SIDE)[0])
+    """A mammogram: a breast against one edge, dark air, often the pectoral muscle in the corner above."""
     y, x = grid(SIDE, int(SIDE * rng.uniform(0.6, 1.0)))
     x = as_picture((x + 1) / 2)
     middle, high, wide = rng.uniform(-0.2, 0.25), rng.uniform(0.5, 0.95), rng.uniform(0.35, 0.95)
@@ -104,8 +99,6 @@ def breast(rng: np.random.Generator) -> Picture:
 
 def head(rng: np.random.Generator) -> Picture:
     """A slice of a head in MR or PET: an oval brain with folds and ventricles, in MR within scalp and skull; sometimes from the side."""
-    if rng.random() < 0.4:
-        return _sagittal(rng)
     y, x = grid()
     tall, wide, sideways = rng.uniform(0.55, 0.9), rng.uniform(0.45, 0.75), rng.random() < 0.35
     brain = blob(y, x, (-0.15 if sideways else 0, 0), (tall * (0.7 if sideways else 1), wide * (1.1 if sideways else 1)), 0.03)
@@ -123,19 +116,6 @@ def head(rng: np.random.Generator) -> Picture:
         picture += blob(y, x, (0.7, rng.uniform(0.0, 0.2)), (0.5, 0.2), 0.1) * rng.uniform(0.2, 0.5)
         picture += blob(y, x, (0.4, rng.choice([-0.5, 0.5])), (0.45, 0.25), 0.1) * (0.3 + 0.2 * clouds(rng, x.shape, 5))
     return as_picture(picture)
-
-
-def _sagittal(rng: np.random.Generator) -> Picture:
-    """The middle of a phantom head of the alzheimer cohort, in MR or PET, the nose to the left."""
-    phantom = draw_head(*_case(rng))
-    scan = phantom.mri(SIDE) if rng.random() < 0.5 else phantom.pet()
-    plane = scan.voxels[scan.voxels.shape[0] // 2].T[::-1].astype(np.float32)
-    return as_picture(plane / max(float(np.quantile(plane, 0.995)), 1.0))
-
-
-def _case(rng: np.random.Generator) -> tuple[int, int]:
-    """The seed and the index of a phantom that no cohort holds."""
-    return int(rng.integers(1 << 20, 1 << 30)), int(rng.integers(1 << 20))
 
 
 def other(rng: np.random.Generator) -> Picture:

@@ -81,7 +81,7 @@ class TokenFusion(nn.Module):
         slices = clinical_BW.split(WIDTHS, dim=1)
         fields_BFD = torch.stack([value(each) for value, each in zip(self.values, slices, strict=True)], 1) + self.identity
         nothing_B1 = (present_BF.sum(1, keepdim=True) == 0).to(present_BF)
-        keys_BKD = torch.cat((fields_BFD, self.no_data.expand(len(fields_BFD), 1, -1)), 1)
+        keys_BKD = torch.cat((fields_BFD, self.no_data.expand(fields_BFD.shape[0], 1, -1)), 1)
         attended_BPD, weights_BNPK = self.attention(places_BPD, keys_BKD, torch.cat((present_BF, nothing_B1), 1))
         mixed_BPD = self.norm(places_BPD + attended_BPD)
         asked_BP = (self.pool_key(mixed_BPD) @ self.pool_query(embedding_BD).unsqueeze(2)).squeeze(2) / mixed_BPD.shape[2] ** 0.5
@@ -154,7 +154,7 @@ class BreastNetwork(nn.Module):
         # The embedding is dropped, not its input: ReLU(affine(0)) is not zero. The same holds in service where no descriptor comes.
         c_BD = self.clinical(clinical).relu() * (present.sum(1, keepdim=True) > 0).to(clinical)
         to_fields = _known_or_even(present, (present.sum(1, keepdim=True) == 0).to(present))
-        evenly = Fused(c_BD, to_fields, present.new_full((len(present), PLACES), 1 / PLACES))
+        evenly = Fused(c_BD, to_fields, present.new_full((present.shape[0], PLACES), 1 / PLACES))
         if self.image is None:
             return evenly
         e_BD = self.image(map_BCHW.mean((2, 3))).relu() * has_image_B1
@@ -170,7 +170,7 @@ class BreastNetwork(nn.Module):
 
     def _kept(self, present: Tensor) -> tuple[Tensor, Tensor]:
         """Which modality of each row stays (B, 1): in training one of the two is dropped now and then, never both."""
-        ones = present.new_ones(len(present), 1)
+        ones = present.new_ones(present.shape[0], 1)
         if not self.training or self.options.streams != "both":
             return ones, ones
         draw = torch.rand_like(ones)

@@ -62,7 +62,7 @@ class Block(nn.Module):
             return self.after(y + self.attention(y)), looked.box, looked.gate
         y = self.before(x)
         if self.mxa is None:
-            whole = y.new_tensor([0.0, 0.0, 1.0, 1.0]).expand(len(y), 4)
+            whole = y.new_tensor([0.0, 0.0, 1.0, 1.0]).expand(y.shape[0], 4)
             return self.after(y + self.attention(y)), whole, torch.ones_like(y[:, 0])
         looked = self.mxa(y)
         return self.after(y + self.attention(y) + looked.found), looked.box, looked.gate

@@ -63,8 +63,8 @@ class Teacher(nn.Module):
 
     def forward(self, image: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         maps = self.encode(image)
-        even = image.new_full((len(image), *self.grid), 1 / (self.grid[0] * self.grid[1]))
-        whole = image.new_tensor([0.0, 0.0, 1.0, 1.0]).expand(len(image), self.boxes, 4)
+        even = image.new_full((image.shape[0], *self.grid), 1 / (self.grid[0] * self.grid[1]))
+        whole = image.new_tensor([0.0, 0.0, 1.0, 1.0]).expand(image.shape[0], self.boxes, 4)
         return self.decide(maps).sigmoid(), even, whole, maps[0]
 
     def encode(self, image: Tensor) -> tuple[Tensor]:

@@ -83,7 +83,7 @@ def draw(seed: int, index: int) -> Patient:
     female = bool(rng.random() < 0.45)
     build = Build(
         width=float(rng.normal(0.355, 0.022) - 0.015 * female), top=float(rng.normal(0.13, 0.02)),
-        base=float(rng.normal(0.76, 0.03) - 0.05 * ap), heart=float(np.clip(heart, 0.38, 0.72)), mediastinum=float(mediastinum),
+        base=float(max(rng.normal(0.76, 0.03) - 0.05 * ap, 0.66)), heart=float(np.clip(heart, 0.38, 0.72)), mediastinum=float(mediastinum),
         tilt=float(np.clip(rng.normal(0, 0.03), -0.08, 0.08)), shift=float(np.clip(rng.normal(0, 0.02), -0.05, 0.05)),
         fat=float(abs(rng.normal(0.04, 0.02))), ap=ap, exposure=float(rng.normal(0, 0.06)), noise=float(rng.uniform(0.006, 0.02)),
     )  # fmt: skip

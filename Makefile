@@ -33,6 +33,8 @@ lint: $(TEST)/.stamp  ## ruff, mypy strict, import contracts, and the container 
 
 artifacts: $(TEST)/.stamp  ## synthesise, fit, evaluate and export the reference artifacts
 	$(TEST)/bin/python -m training artifacts bmd
+	$(TEST)/bin/python -m training artifacts breast
+	$(TEST)/bin/python -m training artifacts chest
 
 bench-decode: $(TEST)/.stamp  ## time and weigh decoding beside pydicom; writes docs/performance/
 	OMP_NUM_THREADS=1 $(TEST)/bin/python -m benchmarks.decode --write docs/performance

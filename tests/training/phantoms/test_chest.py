@@ -36,6 +36,12 @@ def test_it_is_read_as_chexpert_is_without_its_lateral_films(tmp_path):
     assert all(set(row.target) == set(FINDINGS) for row in rows)
 
 
+def test_a_chest_with_the_lowest_lungs_still_has_room_for_every_finding():
+    patient = draw(5, 0)
+    low = replace(patient, build=replace(patient.build, base=min(draw(1, index).build.base for index in range(4000))))
+    film(replace(low, planted=dict.fromkeys(PLANTED, 1.0)), SIDE)
+
+
 def test_another_folder_is_left_alone(tmp_path):
     (tmp_path / "thesis.txt").touch()
     with pytest.raises(FileExistsError):

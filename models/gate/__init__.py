@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from models.spec import Frozen, Intensity
 
-Part = Literal["hip", "chest", "breast", "head", "none"]
+Part = Literal["hip", "chest", "breast", "crop", "head", "none"]
 Thumbnail = NDArray[np.float32]
 Probabilities = NDArray[np.float32]
 
@@ -24,17 +24,17 @@ class GateSpec(Frozen):
     """What the gate's network reads and answers, and when a picture is refused. Thresholds come from validation pictures."""
 
     name: str = "gate"
-    version: str = "1.0.0"
+    version: str = "1.1.0"
     intended_use: str = (
         "Refuses pictures that clearly show another body part than a model reads, or that are turned, blank or saturated. Passing it "
         "is no proof that a picture is suitable."
     )
     size: int = 96  # sides of the thumbnail: the whole picture, padded to a square, between two percentiles
     intensity: Intensity = Intensity(apply_voi=True, low_percentile=1.0, high_percentile=99.0)
-    parts: tuple[Part, ...] = ("hip", "chest", "breast", "head", "none")
+    parts: tuple[Part, ...] = ("hip", "chest", "breast", "crop", "head", "none")
     degrees: tuple[int, ...] = (0, 90, 180, 270)  # by which the picture is turned counter-clockwise
     thumbnail: str = "thumbnail"  # tensor (B, 1, size, size) in [0, 1]
-    part: str = "part"  # tensor (B, 5): probabilities
+    part: str = "part"  # tensor (B, 6): probabilities
     orientation: str = "orientation"  # tensor (B, 4): probabilities, without meaning for breasts and none
     upright_parts: tuple[Part, ...] = ("hip", "chest")  # whose orientation can be told, and is checked
     other_part: float = 0.90  # from this probability of everything but the expected part together, the picture is refused
@@ -52,7 +52,12 @@ class GateSpec(Frozen):
 GATE = GateSpec()
 # Body Part Examined of a model's image input -> what the gate must see.
 EXPECTED: dict[str, Part] = {"HIP": "hip", "PELVIS": "hip", "CHEST": "chest", "BREAST": "breast", "HEAD": "head", "BRAIN": "head"}
-NAMES = {"hip": "a hip", "chest": "a chest", "breast": "a breast", "head": "a head", "none": "none of the body parts that it knows"}
+# What else a model may be given: a mammogram is sent whole or as the crop of a lesion, and the two look nothing like each other.
+ALIKE: dict[Part, tuple[Part, ...]] = {"breast": ("breast", "crop")}
+NAMES = {
+    "hip": "a hip", "chest": "a chest", "breast": "a breast", "crop": "a piece of a breast", "head": "a head",
+    "none": "none of the body parts that it knows",
+}  # fmt: skip
 GREY_LEVELS = 32
 
 
@@ -62,7 +67,7 @@ class Verdict:
 
     refusal: str
     seen: str
-    confirmed: bool  # the expected part is the likeliest
+    confirmed: bool  # what is expected is the likeliest
 
 
 def expected_part(body_parts: tuple[str, ...]) -> Part | None:
@@ -78,7 +83,7 @@ def judge(expected: Part, part: Probabilities, orientation: Probabilities, thumb
     expected
         The body part that the model reads.
     part, orientation
-        The network's probabilities, (5,) and (4,).
+        The network's probabilities, (6,) and (4,).
     thumbnail
         (1, size, size): how much of it has one grey level is measured here.
     stated
@@ -86,10 +91,16 @@ def judge(expected: Part, part: Probabilities, orientation: Probabilities, thumb
         has seen is a hip that the gate has not seen.
     """
     seen = GATE.parts[int(np.argmax(part))]
+    confirmed = seen in fitting(expected)
     told = f"looks like {NAMES[seen]} ({part.max():.2f})"
-    if seen != expected:
-        told += f", less like {NAMES[expected]} ({part[GATE.parts.index(expected)]:.2f})"
-    return Verdict(_refusal(expected, part, orientation, thumbnail, stated=stated), told, seen == expected)
+    if not confirmed:
+        told += f", less like {NAMES[expected]} ({_likelihood(expected, part):.2f})"
+    return Verdict(_refusal(expected, part, orientation, thumbnail, stated=stated), told, confirmed)
+
+
+def fitting(expected: Part) -> tuple[Part, ...]:
+    """The parts any of which is what a model reads."""
+    return ALIKE.get(expected, (expected,))
 
 
 def flat_share(thumbnail: Thumbnail) -> float:
@@ -98,13 +109,17 @@ def flat_share(thumbnail: Thumbnail) -> float:
     return float(counts.max() / thumbnail.size)
 
 
+def _likelihood(expected: Part, part: Probabilities) -> float:
+    return float(sum(part[GATE.parts.index(name)] for name in fitting(expected)))
+
+
 def _refusal(expected: Part, part: Probabilities, orientation: Probabilities, thumbnail: Thumbnail, *, stated: bool) -> str:
-    likelihood = float(part[GATE.parts.index(expected)])
+    likelihood = _likelihood(expected, part)
     unknown = float(part[GATE.parts.index("none")])
     if flat_share(thumbnail) > (GATE.flat_breast if expected == "breast" else GATE.flat):
         return "almost all of the picture has one grey level: mostly collimation, background or saturation"
     if (1 - likelihood - unknown > GATE.other_part_stated) if stated else (1 - likelihood > GATE.other_part):
-        seen = max((probability, name) for name, probability in zip(GATE.parts, part, strict=True) if name != expected)[1]
+        seen = max((probability, name) for name, probability in zip(GATE.parts, part, strict=True) if name not in fitting(expected))[1]
         return f"the picture looks like {NAMES[seen]}, not like {NAMES[expected]}"
     turned = int(np.argmax(orientation))
     if expected in GATE.upright_parts and turned and orientation[turned] > GATE.turned and likelihood > 0.5:

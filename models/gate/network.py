@@ -5,14 +5,16 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from models.gate import GATE
+
 
 class GateNetwork(nn.Module):
-    """thumbnail (B, 1, S, S) in [0, 1] -> probabilities of the body part (B, 5) and of the orientation (B, 4).
+    """thumbnail (B, 1, S, S) in [0, 1] -> probabilities of the body part (B, 6) and of the orientation (B, 4).
 
     `temperature` is fitted on validation pictures after training (Guo et al., ICML 2017).
     """
 
-    def __init__(self, channels: tuple[int, ...] = (16, 32, 64, 96), parts: int = 5, orientations: int = 4) -> None:
+    def __init__(self, channels: tuple[int, ...] = (16, 32, 64, 96)) -> None:
         super().__init__()
         self.temperature = nn.Parameter(torch.ones(()), requires_grad=False)
         stages, into = [], 1
@@ -20,8 +22,8 @@ class GateNetwork(nn.Module):
             stages += [_convolution(into, out, 2), _convolution(out, out, 1)]
             into = out
         self.trunk = nn.Sequential(*stages, nn.AdaptiveAvgPool2d(3), nn.Flatten(), nn.Dropout(0.2))
-        self.part = nn.Linear(9 * into, parts)
-        self.orientation = nn.Linear(9 * into, orientations)
+        self.part = nn.Linear(9 * into, len(GATE.parts))
+        self.orientation = nn.Linear(9 * into, len(GATE.degrees))
 
     def logits(self, thumbnail: Tensor) -> tuple[Tensor, Tensor]:
         features = self.trunk(2 * thumbnail - 1)

@@ -28,6 +28,13 @@ def test_clear_evidence_of_something_else_is_a_refusal_that_names_it(other):
     assert other in refusal(parts(**{other: 0.97})) or "none of the body parts" in refusal(parts(**{other: 0.97}))
 
 
+def test_the_breast_model_may_get_a_whole_mammogram_or_a_piece_of_one_and_no_other_model_may():
+    piece, between = parts(crop=0.97), parts(crop=0.49, breast=0.49)
+    assert [judge("breast", seen, UPRIGHT, BUSY, stated=False).confirmed for seen in (piece, between)] == [True, True]
+    assert not refusal(piece, expected="breast")
+    assert "a piece of a breast" in refusal(piece, expected="head")
+
+
 def test_doubt_is_no_refusal():
     verdict = judge("hip", parts(chest=0.6, hip=0.3), UPRIGHT, BUSY, stated=False)
     assert (verdict.refusal, verdict.confirmed) == ("", False)

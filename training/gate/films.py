@@ -22,6 +22,7 @@ Use = Literal["train", "validation", "test"]
 LIMITS = Limits()
 HELD_OUT = frozenset({"mni"})  # one of the two heads; the hash would train on both
 SLICES = 40  # of a volume, in each of three directions
+PIECES = 8  # cut out of each mammogram
 
 
 @dataclass(frozen=True)
@@ -38,8 +39,12 @@ class Film:
         """All pictures of one subject go the same way: six tenths train, two choose thresholds, two are kept for figures."""
         if self.subject in HELD_OUT:
             return "test"
-        tenth = int(hashlib.sha256(self.subject.encode()).hexdigest(), 16) % 10
+        tenth = _number(self.subject) % 10
         return "train" if tenth < 6 else "validation" if tenth < 8 else "test"
+
+
+def _number(subject: str) -> int:
+    return int(hashlib.sha256(subject.encode()).hexdigest(), 16)
 
 
 def films(root: Path) -> Iterator[Film]:
@@ -51,12 +56,12 @@ def films(root: Path) -> Iterator[Film]:
     yield from _others(root)
 
 
-def readable(path: Path) -> Picture | None:
-    """The picture in a file, None where the decoder refuses it."""
+def readable(path: Path, side: int = 200) -> Picture | None:
+    """The picture in a file, its shorter side `side` pixels or more where the file has them; None where the decoder refuses it."""
     data = path.read_bytes()
     try:
         header = read_header(data, LIMITS)
-        level = max(0, (min(header.rows, header.columns) // 200).bit_length() - 1)
+        level = max(0, (min(header.rows, header.columns) // side).bit_length() - 1)
         return decode(data, header, LIMITS, apply_voi=True, level=level).pixels
     except StudyError:
         return None
@@ -75,14 +80,30 @@ def _chests(root: Path) -> Iterator[Film]:
 
 
 def _breasts(root: Path) -> Iterator[Film]:
-    for path in sorted((root / "cdd_cesm" / "images").glob("*.jpg")):
-        picture = readable(path)
-        if picture is not None:
-            yield Film(picture, "breast", "cesm " + next(word for word in path.stem.split("_") if word[:1] == "P" and word[1:].isdigit()))
-    for path in sorted((root / "dicom").glob("*.dcm")):
-        picture = readable(path)
-        if picture is not None:
-            yield Film(picture, "breast", f"mg {path.stem}")
+    whose = {
+        path: "cesm " + next(word for word in path.stem.split("_") if word[:1] == "P" and word[1:].isdigit())
+        for path in sorted((root / "cdd_cesm" / "images").glob("*.jpg"))
+    }
+    whose.update({path: f"mg {path.stem}" for path in sorted((root / "dicom").glob("*.dcm"))})
+    for path, subject in whose.items():
+        picture, fine = readable(path), readable(path, 800)
+        if picture is not None and fine is not None:
+            yield Film(picture, "breast", subject)
+            yield from (Film(piece, "crop", subject) for piece in _pieces(fine, np.random.default_rng(_number(subject))))
+
+
+def _pieces(picture: Picture, rng: np.random.Generator) -> Iterator[Picture]:
+    """Squares of a twelfth to a third of the longer side, with no air in them: as the crop of a lesion is cut."""
+    least = 0.1 * float(np.quantile(picture, 0.99))
+    for _ in range(PIECES):
+        for _ in range(50):
+            side = int(np.exp(rng.uniform(np.log(1 / 12), np.log(1 / 3))) * max(picture.shape))
+            side = min(side, *picture.shape)
+            row, column = (int(rng.integers(0, extent - side + 1)) for extent in picture.shape)
+            piece = picture[row : row + side, column : column + side]
+            if np.quantile(piece, 0.02) > least:
+                yield piece.copy()
+                break
 
 
 def _hips(root: Path) -> Iterator[Film]:

@@ -1,4 +1,4 @@
-"""Pictures of the gate's body parts and of everything else: crude on purpose, and varied far beyond what a real film varies.
+"""Pictures of the gate's body parts and of everything else: mostly crude on purpose, and varied far beyond what a real film varies.
 
 Float32 (SIDE, about SIDE) in [0, 1], bright = dense, upright. What tells a chest from a hip is its layout: two dark fields beside
 a bright middle, not the texture of a lung.
@@ -14,7 +14,12 @@ from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter
 
 from models.gate import Part
+from training.phantoms.alzheimer.patient import draw as draw_head
 from training.phantoms.bmd.patient import render
+from training.phantoms.breast.film import film as crop_of
+from training.phantoms.breast.lesion import draw as draw_lesion
+from training.phantoms.chest.film import film as chest_of
+from training.phantoms.chest.patient import draw as draw_patient
 
 Picture = NDArray[np.float32]
 SIDE = 144
@@ -59,6 +64,8 @@ def hip(rng: np.random.Generator) -> Picture:
 
 def chest(rng: np.random.Generator) -> Picture:
     """A frontal chest: lungs, mediastinum, heart to the right of the picture, diaphragm, ribs, clavicles, shoulders, arms."""
+    if rng.random() < 0.25:
+        return as_picture(chest_of(draw_patient(*_case(rng)), SIDE)[0])
     y, x = grid()
     wide, high, top = rng.uniform(0.26, 0.36), rng.uniform(0.5, 0.68), rng.uniform(-0.25, 0.0)
     apart = rng.uniform(0.36, 0.46)
@@ -97,8 +104,15 @@ def breast(rng: np.random.Generator) -> Picture:
     return as_picture(picture if rng.random() < 0.5 else picture[:, ::-1])
 
 
+def crop(rng: np.random.Generator) -> Picture:
+    """A piece of a mammogram around a phantom lesion of the breast cohort."""
+    return as_picture(crop_of(draw_lesion(*_case(rng)), SIDE)[0])
+
+
 def head(rng: np.random.Generator) -> Picture:
     """A slice of a head in MR or PET: an oval brain with folds and ventricles, in MR within scalp and skull; sometimes from the side."""
+    if rng.random() < 0.2:
+        return _sagittal(rng)
     y, x = grid()
     tall, wide, sideways = rng.uniform(0.55, 0.9), rng.uniform(0.45, 0.75), rng.random() < 0.35
     brain = blob(y, x, (-0.15 if sideways else 0, 0), (tall * (0.7 if sideways else 1), wide * (1.1 if sideways else 1)), 0.03)
@@ -116,6 +130,19 @@ def head(rng: np.random.Generator) -> Picture:
         picture += blob(y, x, (0.7, rng.uniform(0.0, 0.2)), (0.5, 0.2), 0.1) * rng.uniform(0.2, 0.5)
         picture += blob(y, x, (0.4, rng.choice([-0.5, 0.5])), (0.45, 0.25), 0.1) * (0.3 + 0.2 * clouds(rng, x.shape, 5))
     return as_picture(picture)
+
+
+def _sagittal(rng: np.random.Generator) -> Picture:
+    """The middle of a phantom head of the alzheimer cohort, in MR or PET."""
+    phantom = draw_head(*_case(rng))
+    scan = phantom.mri(SIDE) if rng.random() < 0.5 else phantom.pet()
+    plane = scan.voxels[scan.voxels.shape[0] // 2].T[::-1].astype(np.float32)
+    return as_picture(plane / max(float(np.quantile(plane, 0.995)), 1.0))
+
+
+def _case(rng: np.random.Generator) -> tuple[int, int]:
+    """The seed and the index of a phantom that no cohort holds."""
+    return int(rng.integers(1 << 20, 1 << 30)), int(rng.integers(1 << 20))
 
 
 def other(rng: np.random.Generator) -> Picture:
@@ -174,4 +201,6 @@ def _trunk(rng: np.random.Generator, y: Picture, x: Picture) -> Picture:
 OTHERS: tuple[Callable[[np.random.Generator, Picture, Picture], Picture], ...] = (
     _texture, _gradient, _shapes, _writing, _limb, _trunk, _shapes,
 )  # fmt: skip
-PICTURES: dict[Part, Callable[[np.random.Generator], Picture]] = {"hip": hip, "chest": chest, "breast": breast, "head": head, "none": other}
+PICTURES: dict[Part, Callable[[np.random.Generator], Picture]] = {
+    "hip": hip, "chest": chest, "breast": breast, "crop": crop, "head": head, "none": other,
+}  # fmt: skip

@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from numpy.typing import NDArray
 from scipy.stats import beta
 
-from models.gate import GATE, judge
+from models.gate import EXPECTED, GATE, Part, fitting, judge
 from training.gate.data import Examples
 from training.graphs import run_onnx
 
@@ -30,10 +30,10 @@ def write_card(out: Path, pictures: dict[str, Examples], training_data: str, tra
     (out / "card.md").write_text("\n\n".join(sections) + "\n")
 
 
-def refusals(examples: Examples, answers: dict[str, NDArray[np.float32]], expected: int) -> NDArray[np.bool_]:
+def refusals(examples: Examples, answers: dict[str, NDArray[np.float32]], expected: Part) -> NDArray[np.bool_]:
     """Which pictures a model that reads `expected` would not get."""
     cases = zip(answers[GATE.part], answers[GATE.orientation], examples.thumbnails, strict=True)
-    return np.array([bool(judge(GATE.parts[expected], *case, stated=False).refusal) for case in cases])
+    return np.array([bool(judge(expected, *case, stated=False).refusal) for case in cases])
 
 
 def share(count: int, total: int) -> str:
@@ -45,8 +45,9 @@ def share(count: int, total: int) -> str:
 
 def _table(examples: Examples, answers: dict[str, NDArray[np.float32]]) -> str:
     lines = ["| a model that reads | right ones refused | wrong ones let through | turned ones let through |", "| --- | --- | --- | --- |"]
-    for part, name in enumerate(GATE.parts[:-1]):
-        refused, right = refusals(examples, answers, part), examples.parts == part
+    for name in dict.fromkeys(EXPECTED.values()):
+        refused = refusals(examples, answers, name)
+        right = np.isin(examples.parts, [GATE.parts.index(part) for part in fitting(name)])
         upright = examples.turns == 0 if name in GATE.upright_parts else np.ones_like(right)
         groups = [(refused, right & upright), (~refused, ~right), (~refused, right & ~upright)]
         shares = (share(int((which & of).sum()), int(of.sum())) if of.any() else "none at hand" for which, of in groups)
@@ -67,8 +68,9 @@ def _confusion(axis: Axes, examples: Examples, part: NDArray[np.float32], name: 
 
 HEAD = """# The gate
 
-Tells a hip, a chest, a breast and a head from each other and from anything else, and a turned picture from an upright one, on a
-thumbnail of {size} x {size} pixels. One gate stands before every model. Trained on {count} thumbnails: {training_data}.
+Tells a hip, a chest, a breast, a piece of a breast and a head from each other and from anything else, and a turned picture from
+an upright one, on a thumbnail of {size} x {size} pixels. One gate stands before every model; the breast model may be given a whole
+mammogram or a piece of one. Trained on {count} thumbnails: {training_data}.
 
 It refuses on positive evidence only. No radiograph of a real adult hip was at hand: that hips of patients pass follows from
 phantoms that were varied far beyond what real films vary, and has to be watched in service (`chiasm_gate_refusals_total`).

@@ -3,24 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 import numpy as np
 
 from models.prediction import Finding, InvalidOutputError, Tensors
-from models.spec import Class, Classification
+from models.spec import Class, Classification, Measured
 
 SUM_TOLERANCE = 1e-3
+UNPROVEN = "not shown to be told from chance on validation cases; do not act on it, in either direction"
 
 
-def class_findings(part: Classification, outputs: Tensors, chosen: Mapping[str, float]) -> tuple[Finding, ...]:
+def class_findings(part: Classification, outputs: Tensors, measured: Measured | None) -> tuple[Finding, ...]:
     """One finding for each class, in the order of the spec.
 
     Parameters
     ----------
     outputs
         `part.tensor` holds probabilities (K,): summing to 1 where the classes are exclusive.
-    chosen
-        Thresholds that training chose, by class; the declared one holds where there is none.
+    measured
+        Thresholds that training chose, by class (the declared one holds where there is none), and which classes it could not prove.
 
     Raises
     ------
@@ -30,11 +32,14 @@ def class_findings(part: Classification, outputs: Tensors, chosen: Mapping[str, 
     values = outputs[part.tensor].astype(np.float64)
     if values.min() < 0 or values.max() > 1:
         raise InvalidOutputError(f"output {part.tensor} holds what is no probability")
+    chosen, unproven = (measured.thresholds, measured.unproven) if measured else ({}, ())
     thresholds = {each.name: chosen.get(each.name, each.threshold) for each in part.classes}
     probabilities = {each.name: float(value) for each, value in zip(part.classes, values, strict=True)}
     if part.exclusive:
-        return _exclusive(part, _sum_to_one(part, probabilities), thresholds)
-    return _independent(part, probabilities, thresholds)
+        found = _exclusive(part, _sum_to_one(part, probabilities), thresholds)
+    else:
+        found = _independent(part, probabilities, thresholds)
+    return tuple(replace(each, reservation=UNPROVEN if each.name in unproven else None) for each in found)
 
 
 def _sum_to_one(part: Classification, probabilities: dict[str, float]) -> dict[str, float]:

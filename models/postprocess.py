@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from models.classification import class_findings
+from models.classification import UNPROVEN, class_findings
 from models.prediction import (
     AttentionMap,
     FieldWeight,
@@ -45,9 +45,9 @@ def postprocess(spec: ModelSpec, outputs: Tensors, reading: Reading) -> Predicti
         measurements += measured
         findings += found
         quality += checks
-    chosen = spec.measured.thresholds if spec.measured else {}
     for classification in spec.classifications:
-        findings += class_findings(classification, outputs, chosen)
+        findings += class_findings(classification, outputs, spec.measured)
+    quality += _evidence(spec)
     return Prediction(
         measurements=tuple(measurements),
         findings=tuple(findings),
@@ -65,6 +65,11 @@ def _training_data(spec: ModelSpec) -> Quality:
     clinical = trained_on != SYNTHETIC
     detail = f"trained on {trained_on}" + ("" if clinical else ": not for clinical use")
     return Quality("training_data", clinical, detail)
+
+
+def _evidence(spec: ModelSpec) -> Iterator[Quality]:
+    if spec.measured and spec.measured.unproven:
+        yield Quality("evidence", passed=False, detail=f"{', '.join(spec.measured.unproven)}: {UNPROVEN}")
 
 
 def _field_weights(spec: ModelSpec, outputs: Tensors, reading: Reading) -> Iterator[FieldWeight]:

@@ -176,6 +176,7 @@ class Finding:
     positive: bool
     code: Code
     finding_site: Code | None = None
+    reservation: str | None = None  # why nobody should act on it
 
 
 @dataclass(frozen=True)

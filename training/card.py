@@ -12,6 +12,7 @@ from training.evaluation.classes import ClassEvaluation
 from training.evaluation.regression import RegressionEvaluation
 from training.plots import write_plots
 from training.recipes import recipe
+from training.thresholds import LEAST_AUC
 
 NOT_EXPORTED = "a run that is not exported"
 CAPTIONS = {
@@ -71,7 +72,7 @@ def detail_lines(evaluation: Evaluation) -> list[str]:
         ]
     hidden = evaluation.hidden if isinstance(evaluation, ClassEvaluation) else None
     without = [f"With every optional metadata field hidden: {evaluation.primary} {hidden}.", ""] if hidden else []
-    return [*_thresholds(evaluation), *_comparison(evaluation), *without]
+    return [*_thresholds(evaluation), *_unproven(evaluation), *_comparison(evaluation), *without]
 
 
 def _results(evaluation: Evaluation, command: str) -> list[str]:
@@ -114,6 +115,12 @@ def _thresholds(evaluation: Evaluation) -> list[str]:
         rows.append(f"| {name} | {threshold:.3f} | {sensitivity:.2f} | {specificity:.2f} |")
     head = ["| class | threshold | sensitivity | specificity |", "|---|---|---|---|"]
     return ["Thresholds, chosen on validation cases (Youden), and what they give here:", "", *head, *rows, ""] if rows else []
+
+
+def _unproven(evaluation: Evaluation) -> list[str]:
+    names = evaluation.spec.measured.unproven if evaluation.spec.measured else ()
+    text = f"**Not proven: {', '.join(names)}.** On validation cases the AUC is not shown to exceed {LEAST_AUC}; every answer says so."
+    return [text, ""] if names else []
 
 
 def _shrinkage(evaluation: RegressionEvaluation) -> str:

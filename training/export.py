@@ -21,7 +21,7 @@ from training.explanations import export_explanations
 from training.fit import Task, load_network
 from training.graphs import ABSOLUTE_TOLERANCE, OPSET, ParityError, in_half_precision, run_onnx, stamp, strip
 from training.metrics import conformal
-from training.thresholds import chosen_thresholds
+from training.thresholds import chosen_thresholds, unproven
 
 HALF_TOLERANCE = 1e-3  # of a baseline, whose weights are rounded twice: folded into each other, then to half precision
 PARITY_CASES = 32
@@ -83,6 +83,7 @@ def measured(tasks: tuple[Task, ...], cohort: Cohort, training_data: str) -> Mea
         errors_without_context={part.name: conformal(target[:, 0], bare[:, 0]) for part in spec.regressions},
         field_ranges=ranges,
         thresholds={name: value for part in spec.classifications for name, value in chosen_thresholds(part, *validation).items()},
+        unproven=tuple(name for part in spec.classifications for name in unproven(part, *validation)),
         panel=spec.measured.panel if spec.measured else None,
     )
 

@@ -1,4 +1,4 @@
-"""The probability from which a class is called positive: chosen on validation rows, which neither train nor judge."""
+"""What validation rows decide, which neither train nor judge: from where a class is positive, and whether it is told from chance at all."""
 
 from __future__ import annotations
 
@@ -6,9 +6,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.spec import Classification
+from training.metrics import auc
 
 Floats = NDArray[np.float64]
 FEWEST = 5  # positives and negatives; with fewer the declared threshold stays
+LEAST_AUC = 0.7  # which a class must be shown to exceed, with its whole interval
+Z = 1.96  # of a two-sided 95 % interval
 LOWEST, HIGHEST = 0.02, 0.98  # a threshold outside would call everything, or nothing
 
 
@@ -24,6 +27,24 @@ def chosen_thresholds(part: Classification, targets: Floats, probabilities: Floa
         return {name: value for name, value in found.items() if value is not None}
     value = youden(targets[:, 1], probabilities[:, 1]) if len(names) == 2 else None
     return {} if value is None else {names[0]: round(1 - value, 4), names[1]: value}
+
+
+def unproven(part: Classification, targets: Floats, probabilities: Floats) -> list[str]:
+    """The classes whose AUC on targets and probabilities (N, K) is not shown to exceed LEAST_AUC, or for which there are too few rows."""
+    return [each.name for k, each in enumerate(part.classes) if not auc_low(targets[:, k], probabilities[:, k]) > LEAST_AUC]
+
+
+def auc_low(target: Floats, probability: Floats) -> float:
+    """The lower end of the 95 % interval of the AUC of one class (N,) (Hanley & McNeil, Radiology 1982); 0 with too few of either kind."""
+    known = ~np.isnan(target)
+    positives = int((target[known] > 0.5).sum())
+    negatives = int(known.sum()) - positives
+    if min(positives, negatives) < FEWEST:
+        return 0.0
+    area = auc(target[known] > 0.5, probability[known])
+    by_positive, by_negative = area / (2 - area) - area**2, 2 * area**2 / (1 + area) - area**2
+    variance = area * (1 - area) + (positives - 1) * by_positive + (negatives - 1) * by_negative
+    return area - Z * float(np.sqrt(variance / (positives * negatives)))
 
 
 def youden(targets: Floats, probabilities: Floats) -> float | None:

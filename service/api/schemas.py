@@ -74,6 +74,7 @@ class FindingOut(Out):
     positive: bool
     code: CodeOut
     finding_site: CodeOut | None = None
+    reservation: Optional = Field(None, description="Why nobody should act on this finding, where there is a reason")
 
 
 class FieldWeightOut(Out):

@@ -75,8 +75,8 @@ class Sheet:
 
     def finding(self, finding: Finding) -> None:
         """A probability as a bar, with its threshold as a tick."""
-        verdict = "positive" if finding.positive else "negative"
-        colour = POSITIVE if finding.positive else BAR
+        verdict = "unproven" if finding.reservation else "positive" if finding.positive else "negative"
+        colour = TRACK if finding.reservation else POSITIVE if finding.positive else BAR
         self._bar(words(finding.name), finding.probability, f"{percent(finding.probability)}  {verdict}", colour, finding.threshold)
 
     def weight(self, name: str, value: float) -> None:

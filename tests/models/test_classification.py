@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from models.classification import class_findings
+from models.classification import UNPROVEN, class_findings
 from models.prediction import InvalidOutputError
-from models.spec import Class, Classification, Code
+from models.spec import Class, Classification, Code, Measured
 
 CODE = Code(value="X", scheme_designator="99TEST", meaning="x")
 
@@ -16,7 +16,17 @@ def part(*names, threshold=0.5, **kwargs):
 
 
 def found(spec, values, **chosen):
-    return {finding.name: finding for finding in class_findings(spec, {"p": np.array(values, np.float32)}, chosen)}
+    return answered(spec, values, Measured(training_data="x", recipe="x", seed=0, thresholds=chosen))
+
+
+def answered(spec, values, measured):
+    return {finding.name: finding for finding in class_findings(spec, {"p": np.array(values, np.float32)}, measured)}
+
+
+def test_a_class_that_training_could_not_prove_is_answered_with_a_reservation_and_no_other_is():
+    measured = Measured(training_data="x", recipe="x", seed=0, unproven=("fracture",))
+    findings = answered(part("edema", "fracture", exclusive=False), [0.9, 0.9], measured)
+    assert [finding.reservation for finding in findings.values()] == [None, UNPROVEN]
 
 
 def test_exactly_one_exclusive_class_is_positive_and_they_sum_to_one():

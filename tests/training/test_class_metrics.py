@@ -10,7 +10,7 @@ from models.breast import FINDINGS as BREAST
 from models.chest import FINDINGS as CHEST
 from training.class_metrics import calibration_error, class_metrics, macro_auc, micro_auc, primary
 from training.metrics import Scored, bootstrap
-from training.thresholds import chosen_thresholds, youden
+from training.thresholds import auc_low, chosen_thresholds, unproven, youden
 
 RNG = np.random.default_rng(0)
 MALIGNANT = (RNG.random(300) < 0.4).astype(float)
@@ -60,3 +60,20 @@ def test_the_threshold_is_where_sensitivity_and_specificity_are_best():
 def test_of_two_exclusive_classes_one_number_decides_both():
     chosen = chosen_thresholds(BREAST, TARGET, TOLD)
     assert chosen["benign"] + chosen["malignant"] == pytest.approx(1, abs=1e-4)
+
+
+def test_a_class_that_is_not_told_from_chance_with_its_whole_interval_is_unproven():
+    guessed = RNG.random(300)
+    assert unproven(BREAST, TARGET, TOLD) == []
+    assert unproven(BREAST, TARGET, np.stack([1 - guessed, guessed], 1)) == ["benign", "malignant"]
+    few = np.r_[np.ones(4), np.zeros(296)]
+    assert unproven(BREAST, np.stack([1 - few, few], 1), np.stack([1 - few, few], 1)) == ["benign", "malignant"]
+
+
+def test_the_lower_end_of_an_auc_is_hanley_and_mcneils():
+    low, high = np.array([0.1] * 30 + [0.6] * 20), np.array([0.4] * 25 + [0.9] * 25)
+    target, told = np.r_[np.zeros(50), np.ones(50)], np.r_[low, high]
+    area = sklearn_metrics.roc_auc_score(target, told)
+    q1, q2 = area / (2 - area), 2 * area**2 / (1 + area)
+    error = math.sqrt((area * (1 - area) + 49 * (q1 - area**2) + 49 * (q2 - area**2)) / 2500)
+    assert auc_low(target, told) == pytest.approx(area - 1.96 * error)

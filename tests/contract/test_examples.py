@@ -37,5 +37,17 @@ def test_an_example_is_answered_in_json_and_as_a_picture(running: str, model: st
     assert picture.content.startswith(b"\x89PNG")
 
 
+@pytest.mark.slow
+def test_what_was_not_proven_is_said_of_the_finding_and_of_the_answer(running: str) -> None:
+    folder = ROOT / "examples" / "chest"
+    form = {"files": parts(folder, ".dcm"), "data": {"metadata": (folder / "metadata.json").read_text()}}
+    answer = httpx.post(f"{running}/predict/chest", timeout=60, **form).json()
+    reserved = [finding["name"] for finding in answer["findings"] if "reservation" in finding]
+    (check,) = [each for each in answer["quality"] if each["check"] == "evidence"]
+    assert reserved
+    assert not check["passed"]
+    assert check["detail"].startswith(f"{', '.join(reserved)}: ")
+
+
 def test_each_model_has_an_example() -> None:
     assert all(json.loads((ROOT / "examples" / name / "metadata.json").read_text()) for name in SPECS)

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from models import SPECS
 from service.settings import Settings
 from tests.contract.conftest import clean_environment
 
@@ -84,6 +85,13 @@ def test_its_request_gets_its_answer(root: Path, readme: str, running: str) -> N
     assert printed.keys() == answer.keys()
     for name in ("model", "measurements", "findings"):
         assert alike(printed[name], answer[name]), f"{name}: copy the real answer into the README"
+
+
+@pytest.mark.slow
+def test_every_request_that_asks_for_json_is_answered(readme: str, root: Path, running: str) -> None:
+    requests = [line for line in shell_lines(readme) if "curl" in line and "/predict/" in line and " -o " not in line]
+    assert {line.split("/predict/")[1].strip('"').split("?")[0] for line in requests} == set(SPECS)
+    assert all(json.loads(shell(root, line.replace(ADDRESS, running)))["findings"] for line in requests)
 
 
 @pytest.mark.slow

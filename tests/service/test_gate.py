@@ -21,20 +21,24 @@ from service.gate import Gate, open_gate
 from tests.models.decode.real import DATA, needs_data
 from tests.models.examples import EXAMPLE, EXAMPLE_METADATA, EXAMPLE_PNG
 from training.phantoms.bmd.patient import render
+from training.phantoms.breast.film import film as crop_of
+from training.phantoms.breast.lesion import draw as draw_lesion
+from training.phantoms.chest.film import film as chest_of
+from training.phantoms.chest.patient import draw as draw_patient
 
 ARTIFACT = Path(__file__).resolve().parents[2] / "artifacts" / "gate"
 SPEC = SPECS["bmd"]
 refused: list[tuple[str, str]] = []
 
 
-def looked_at(*files, **metadata):
+def looked_at(*files, spec=SPEC, metadata=EXAMPLE_METADATA):
     """The reading that the gate lets through, for each file as an own study."""
 
     async def look():
         async with Batcher(open_gate(ARTIFACT), slots=Slots(1), max_queue_size=999) as infer:
             gate = Gate(infer, lambda *what: refused.append(what))
-            readings = [read_study(SPEC, Study((Part(data),), {**EXAMPLE_METADATA, **metadata}), Limits()) for data in files]
-            return await asyncio.gather(*(gate(SPEC, reading) for reading in readings), return_exceptions=True)
+            readings = [read_study(spec, Study((Part(data),), dict(metadata)), Limits()) for data in files]
+            return await asyncio.gather(*(gate(spec, reading) for reading in readings), return_exceptions=True)
 
     return asyncio.run(look())
 
@@ -51,8 +55,8 @@ def as_png(path):
         return png(np.asarray(picture.convert("L")))
 
 
-def share_refused(files):
-    return np.mean([isinstance(result, UnsuitableImageError) for result in looked_at(*files)])
+def share_refused(files, **asked):
+    return np.mean([isinstance(result, UnsuitableImageError) for result in looked_at(*files, **asked)])
 
 
 def test_the_example_passes_with_and_without_its_header():
@@ -67,6 +71,14 @@ def test_phantom_hips_that_the_gate_has_not_seen_pass():
     films = [render(990_001, index, 256).film for index in range(60)]
     shown = [4095 - film.pixels if film.photometric_interpretation == "MONOCHROME1" else film.pixels for film in films]
     assert share_refused([png((pixels >> 4).astype(np.uint8)) for pixels in shown]) <= 0.02
+
+
+def test_lesion_crops_and_chests_without_a_header_pass_where_their_model_asks_and_are_no_hips():
+    crops = [png((255 * crop_of(draw_lesion(990_001, index), 256)[0]).astype(np.uint8)) for index in range(60)]
+    chests = [png((255 * chest_of(draw_patient(990_001, index), 256)[0]).astype(np.uint8)) for index in range(40)]
+    assert share_refused(crops, spec=SPECS["breast"], metadata={}) <= 0.02
+    assert share_refused(chests, spec=SPECS["chest"], metadata={}) <= 0.02
+    assert share_refused(crops + chests) >= 0.98
 
 
 @pytest.mark.parametrize("name", ["noise", "gradient", "checks", "disc"])
@@ -94,6 +106,13 @@ def test_real_films_of_other_body_parts_are_refused_as_hips(folder, allowed):
     files = [as_png(path) for path in sorted((DATA / folder).glob("*.jpg"))]
     assert len(files) > 30
     assert 1 - share_refused(files) <= allowed
+
+
+@needs_data
+@pytest.mark.parametrize(("model", "folder"), [("chest", "chest_xray/hannover_512"), ("breast", "mammography/cdd_cesm/images")])
+def test_real_films_pass_where_their_model_asks(model, folder):
+    files = [as_png(path) for path in sorted((DATA / folder).glob("*.jpg"))]
+    assert share_refused(files, spec=SPECS[model], metadata={}) <= 0.03
 
 
 def spoiled(folder, change):

@@ -38,6 +38,7 @@ class GateSpec(Frozen):
     orientation: str = "orientation"  # tensor (B, 4): probabilities, without meaning for breasts and none
     upright_parts: tuple[Part, ...] = ("hip", "chest")  # whose orientation can be told, and is checked
     other_part: float = 0.90  # from this probability of everything but the expected part together, the picture is refused
+    other_part_breast: float = 0.50  # whole and in pieces, a breast has two ways of being taken for something else
     other_part_stated: float = 0.95  # of the other known parts together, where the header states the expected one
     turned: float = 0.95  # from this probability of one other orientation
     flat: float = 0.80  # share of the picture in one grey level from which there is not enough to see; a breast may have more
@@ -115,10 +116,11 @@ def _likelihood(expected: Part, part: Probabilities) -> float:
 
 def _refusal(expected: Part, part: Probabilities, orientation: Probabilities, thumbnail: Thumbnail, *, stated: bool) -> str:
     likelihood = _likelihood(expected, part)
+    limit = GATE.other_part_breast if expected == "breast" else GATE.other_part
     unknown = float(part[GATE.parts.index("none")])
     if flat_share(thumbnail) > (GATE.flat_breast if expected == "breast" else GATE.flat):
         return "almost all of the picture has one grey level: mostly collimation, background or saturation"
-    if (1 - likelihood - unknown > GATE.other_part_stated) if stated else (1 - likelihood > GATE.other_part):
+    if (1 - likelihood - unknown > GATE.other_part_stated) if stated else (1 - likelihood > limit):
         seen = max((probability, name) for name, probability in zip(GATE.parts, part, strict=True) if name not in fitting(expected))[1]
         return f"the picture looks like {NAMES[seen]}, not like {NAMES[expected]}"
     turned = int(np.argmax(orientation))

@@ -40,6 +40,11 @@ def test_doubt_is_no_refusal():
     assert (verdict.refusal, verdict.confirmed) == ("", False)
 
 
+def test_less_doubt_is_left_to_breasts():
+    assert not refusal(parts(none=0.6, chest=0.38), expected="chest")
+    assert refusal(parts(none=0.6, breast=0.38), expected="breast")
+
+
 def test_a_header_that_states_the_part_raises_the_bar_and_does_not_remove_it():
     assert refusal(parts(chest=0.94, hip=0.05))
     assert not refusal(parts(chest=0.94, hip=0.05), stated=True)

@@ -94,7 +94,7 @@ def test_scaling_is_that_of_nibabel(slope, intercept, kind):
 
 
 @settings(max_examples=25, deadline=None)
-@given(AFFINES.filter(lambda affine: abs(affine[:3, 3]).max() < 30))
+@given(AFFINES)
 def test_a_ball_lies_where_it_was_put_whatever_the_affine(affine):
     zooms = np.linalg.norm(affine[:3, :3], axis=0)
     shape = tuple(int(each) for each in np.ceil(60 / zooms).clip(1, 90))

@@ -11,7 +11,7 @@ from models.prediction import Finding, InvalidOutputError, Tensors
 from models.spec import Class, Classification, Measured
 
 SUM_TOLERANCE = 1e-3
-UNPROVEN = "not shown to be told from chance on validation cases; do not act on it, in either direction"
+UNPROVEN = "not shown on validation cases to be told well enough from its absence; do not act on it, in either direction"
 
 
 def class_findings(part: Classification, outputs: Tensors, measured: Measured | None) -> tuple[Finding, ...]:

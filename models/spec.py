@@ -244,7 +244,7 @@ class Measured(Frozen):
     errors_without_context: dict[str, ErrorDistribution] = {}  # the same rows with every optional field hidden
     field_ranges: dict[str, Range] = {}
     thresholds: dict[str, float] = {}  # class -> probability chosen on validation rows, in place of the declared one
-    unproven: tuple[str, ...] = ()  # classes that validation rows do not show to be told from chance
+    unproven: tuple[str, ...] = ()  # classes that validation rows do not show to be told well enough
     panel: Panel | None = None
 
 

@@ -1,4 +1,4 @@
-"""What validation rows decide, which neither train nor judge: from where a class is positive, and whether it is told from chance at all."""
+"""What validation rows decide, which neither train nor judge: from where a class is positive, and whether it is told well enough."""
 
 from __future__ import annotations
 

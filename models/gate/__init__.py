@@ -38,7 +38,7 @@ class GateSpec(Frozen):
     orientation: str = "orientation"  # tensor (B, 4): probabilities, without meaning for breasts and none
     upright_parts: tuple[Part, ...] = ("hip", "chest")  # whose orientation can be told, and is checked
     other_part: float = 0.90  # from this probability of everything but the expected part together, the picture is refused
-    other_part_breast: float = 0.50  # whole and in pieces, a breast has two ways of being taken for something else
+    other_part_breast: float = 0.50  # the same for a breast: two parts pass there, and with 0.90 too much that is neither
     other_part_stated: float = 0.95  # of the other known parts together, where the header states the expected one
     turned: float = 0.95  # from this probability of one other orientation
     flat: float = 0.80  # share of the picture in one grey level from which there is not enough to see; a breast may have more
@@ -52,11 +52,11 @@ class GateSpec(Frozen):
 
 GATE = GateSpec()
 # Body Part Examined of a model's image input -> what the gate must see.
-EXPECTED: dict[str, Part] = {"HIP": "hip", "PELVIS": "hip", "CHEST": "chest", "BREAST": "breast", "HEAD": "head", "BRAIN": "head"}
-# What else a model may be given: a mammogram is sent whole or as the crop of a lesion, and the two look nothing like each other.
-ALIKE: dict[Part, tuple[Part, ...]] = {"breast": ("breast", "crop")}
+EXPECTED: dict[str, Part] = {"HIP": "hip", "PELVIS": "hip", "CHEST": "chest", "BREAST": "crop", "HEAD": "head", "BRAIN": "head"}
+# What else passes, unconfirmed: a whole mammogram is of the right part, and not the crop of a lesion that the model reads.
+PASSING: dict[Part, tuple[Part, ...]] = {"crop": ("crop", "breast")}
 NAMES = {
-    "hip": "a hip", "chest": "a chest", "breast": "a breast", "crop": "a piece of a breast", "head": "a head",
+    "hip": "a hip", "chest": "a chest", "breast": "a whole breast", "crop": "a piece of a breast", "head": "a head",
     "none": "none of the body parts that it knows",
 }  # fmt: skip
 GREY_LEVELS = 32
@@ -68,7 +68,7 @@ class Verdict:
 
     refusal: str
     seen: str
-    confirmed: bool  # what is expected is the likeliest
+    confirmed: bool  # the expected part is the likeliest
 
 
 def expected_part(body_parts: tuple[str, ...]) -> Part | None:
@@ -92,16 +92,15 @@ def judge(expected: Part, part: Probabilities, orientation: Probabilities, thumb
         has seen is a hip that the gate has not seen.
     """
     seen = GATE.parts[int(np.argmax(part))]
-    confirmed = seen in fitting(expected)
     told = f"looks like {NAMES[seen]} ({part.max():.2f})"
-    if not confirmed:
-        told += f", less like {NAMES[expected]} ({_likelihood(expected, part):.2f})"
-    return Verdict(_refusal(expected, part, orientation, thumbnail, stated=stated), told, confirmed)
+    if seen != expected:
+        told += f", less like {NAMES[expected]} ({part[GATE.parts.index(expected)]:.2f})"
+    return Verdict(_refusal(expected, part, orientation, thumbnail, stated=stated), told, seen == expected)
 
 
-def fitting(expected: Part) -> tuple[Part, ...]:
-    """The parts any of which is what a model reads."""
-    return ALIKE.get(expected, (expected,))
+def passing(expected: Part) -> tuple[Part, ...]:
+    """The parts that are not refused where one is expected."""
+    return PASSING.get(expected, (expected,))
 
 
 def flat_share(thumbnail: Thumbnail) -> float:
@@ -111,17 +110,17 @@ def flat_share(thumbnail: Thumbnail) -> float:
 
 
 def _likelihood(expected: Part, part: Probabilities) -> float:
-    return float(sum(part[GATE.parts.index(name)] for name in fitting(expected)))
+    return float(sum(part[GATE.parts.index(name)] for name in passing(expected)))
 
 
 def _refusal(expected: Part, part: Probabilities, orientation: Probabilities, thumbnail: Thumbnail, *, stated: bool) -> str:
     likelihood = _likelihood(expected, part)
-    limit = GATE.other_part_breast if expected == "breast" else GATE.other_part
+    limit = GATE.other_part_breast if expected == "crop" else GATE.other_part
     unknown = float(part[GATE.parts.index("none")])
-    if flat_share(thumbnail) > (GATE.flat_breast if expected == "breast" else GATE.flat):
+    if flat_share(thumbnail) > (GATE.flat_breast if expected == "crop" else GATE.flat):
         return "almost all of the picture has one grey level: mostly collimation, background or saturation"
     if (1 - likelihood - unknown > GATE.other_part_stated) if stated else (1 - likelihood > limit):
-        seen = max((probability, name) for name, probability in zip(GATE.parts, part, strict=True) if name not in fitting(expected))[1]
+        seen = max((probability, name) for name, probability in zip(GATE.parts, part, strict=True) if name not in passing(expected))[1]
         return f"the picture looks like {NAMES[seen]}, not like {NAMES[expected]}"
     turned = int(np.argmax(orientation))
     if expected in GATE.upright_parts and turned and orientation[turned] > GATE.turned and likelihood > 0.5:

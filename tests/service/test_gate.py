@@ -115,6 +115,14 @@ def test_real_films_pass_where_their_model_asks(model, folder):
     assert share_refused(files, spec=SPECS[model], metadata={}) <= 0.03
 
 
+@needs_data
+def test_a_whole_mammogram_is_answered_with_the_reservation_that_it_is_no_crop():
+    files = [as_png(path) for path in sorted((DATA / "mammography/cdd_cesm/images").glob("*.jpg"))]
+    readings = [result for result in looked_at(*files, spec=SPECS["breast"], metadata={}) if not isinstance(result, UnsuitableImageError)]
+    confirmed = [check.passed for reading in readings for check in reading.quality if check.check == "picture"]
+    assert np.mean(confirmed) <= 0.05
+
+
 def spoiled(folder, change):
     shutil.copytree(ARTIFACT, folder)
     model = onnx.load(folder / "model.onnx")

@@ -62,7 +62,7 @@ def test_of_two_exclusive_classes_one_number_decides_both():
     assert chosen["benign"] + chosen["malignant"] == pytest.approx(1, abs=1e-4)
 
 
-def test_a_class_that_is_not_told_from_chance_with_its_whole_interval_is_unproven():
+def test_a_class_whose_auc_is_not_high_enough_with_its_whole_interval_is_unproven():
     guessed = RNG.random(300)
     assert unproven(BREAST, TARGET, TOLD) == []
     assert unproven(BREAST, TARGET, np.stack([1 - guessed, guessed], 1)) == ["benign", "malignant"]

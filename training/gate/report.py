@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from numpy.typing import NDArray
 from scipy.stats import beta
 
-from models.gate import EXPECTED, GATE, Part, fitting, judge
+from models.gate import EXPECTED, GATE, Part, judge, passing
 from training.gate.data import Examples
 from training.graphs import run_onnx
 
@@ -47,7 +47,7 @@ def _table(examples: Examples, answers: dict[str, NDArray[np.float32]]) -> str:
     lines = ["| a model that reads | right ones refused | wrong ones let through | turned ones let through |", "| --- | --- | --- | --- |"]
     for name in dict.fromkeys(EXPECTED.values()):
         refused = refusals(examples, answers, name)
-        right = np.isin(examples.parts, [GATE.parts.index(part) for part in fitting(name)])
+        right = np.isin(examples.parts, [GATE.parts.index(part) for part in passing(name)])
         upright = examples.turns == 0 if name in GATE.upright_parts else np.ones_like(right)
         groups = [(refused, right & upright), (~refused, ~right), (~refused, right & ~upright)]
         shares = (share(int((which & of).sum()), int(of.sum())) if of.any() else "none at hand" for which, of in groups)
@@ -69,8 +69,8 @@ def _confusion(axis: Axes, examples: Examples, part: NDArray[np.float32], name: 
 HEAD = """# The gate
 
 Tells a hip, a chest, a breast, a piece of a breast and a head from each other and from anything else, and a turned picture from
-an upright one, on a thumbnail of {size} x {size} pixels. One gate stands before every model; the breast model may be given a whole
-mammogram or a piece of one. Trained on {count} thumbnails: {training_data}.
+an upright one, on a thumbnail of {size} x {size} pixels. One gate stands before every model; before the breast model, which
+reads pieces, a whole mammogram passes with a reservation. Trained on {count} thumbnails: {training_data}.
 
 It refuses on positive evidence only. No radiograph of a real adult hip was at hand: that hips of patients pass follows from
 phantoms that were varied far beyond what real films vary, and has to be watched in service (`chiasm_gate_refusals_total`).

@@ -275,6 +275,11 @@ class ModelSpec(Frozen):
         declared = self.model_dump_json(exclude={"measured"}, exclude_defaults=True)
         return "sha256:" + hashlib.sha256(declared.encode()).hexdigest()
 
+    @property
+    def file_inputs(self) -> tuple[str, ...]:
+        """The names that files are sent under."""
+        return (*(image.name for image in self.images), *([self.genotypes.name] if self.genotypes else []))
+
     def with_measured(self, measured: Measured) -> Self:
         """The same declaration, with what training measured."""
         return self.model_copy(update={"measured": measured})

@@ -129,9 +129,9 @@ def _explanations(argument: str, spec: ModelSpec) -> list[str]:
 
 
 def _part(argument: str, spec: ModelSpec) -> Part:
-    """``FILE``, which may contain =, or ``INPUT=FILE`` where the model has an image input of that name."""
+    """``FILE``, which may contain =, or ``INPUT=FILE`` where the model has an input of that name."""
     name, _, path = argument.partition("=")
-    if name in {image.name for image in spec.images}:
+    if name in spec.file_inputs:
         return Part(Path(path).read_bytes(), name)
     return Part(Path(argument).read_bytes())
 
@@ -161,7 +161,7 @@ def _parser() -> argparse.ArgumentParser:
     serve.add_argument("--artifacts", type=Path, help="folder of the artifacts (CHIASM_ARTIFACTS)")
     serve.set_defaults(command=_serve)
     predict = commands.add_parser("predict", help="evaluate one study without a server, and print the same JSON answer")
-    predict.add_argument("files", nargs="+", metavar="FILE", help="a file of the study, or INPUT=FILE to name the image input it is")
+    predict.add_argument("files", nargs="+", metavar="FILE", help="a file of the study, or INPUT=FILE to name the input it is")
     predict.add_argument("--metadata", default="{}", metavar="JSON", help="metadata as JSON text, or a file that holds it")
     predict.add_argument("--model", default="bmd", help="which model (default: %(default)s)")
     predict.add_argument("--explain", default="", metavar="NAMES", help="explanations too, separated by commas: gradcam, shapley, lime")

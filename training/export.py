@@ -14,11 +14,12 @@ from models.decode import Limits
 from models.explain import FOLDER
 from models.golden import Golden
 from models.postprocess import SYNTHETIC
-from models.spec import Measured, ModelSpec, Range, answer_names, features_name
+from models.spec import Measured, ModelSpec, Panel, Range, answer_names, features_name
 from models.study import Study, read_study
 from training.data import Cohort, Indices
 from training.explanations import export_explanations
 from training.fit import Task, load_network
+from training.genetics import with_modes
 from training.graphs import ABSOLUTE_TOLERANCE, OPSET, ParityError, in_half_precision, run_onnx, stamp, strip
 from training.metrics import conformal
 from training.thresholds import chosen_thresholds, unproven
@@ -84,7 +85,7 @@ def measured(tasks: tuple[Task, ...], cohort: Cohort, training_data: str) -> Mea
         field_ranges=ranges,
         thresholds={name: value for part in spec.classifications for name, value in chosen_thresholds(part, *validation).items()},
         unproven=tuple(name for part in spec.classifications for name in unproven(part, *validation)),
-        panel=spec.measured.panel if spec.measured else None,
+        panel=_panel(spec, cohort, tasks[-1].split.train),
     )
 
 
@@ -146,6 +147,13 @@ def golden_case(spec: ModelSpec, path: Path, example: Study) -> Golden:
     tensors = read_study(spec, example, Limits()).tensors
     outputs = run_onnx(path, {name: tensor[np.newaxis] for name, tensor in tensors.items()})
     return Golden(example, {name: outputs[name][0] for name in answer_names(spec)})
+
+
+def _panel(spec: ModelSpec, cohort: Cohort, train: Indices) -> Panel | None:
+    """The cohort's panel, with the commonest call of each variant in training."""
+    if spec.genotypes is None or spec.measured is None or spec.measured.panel is None:
+        return None
+    return with_modes(spec.measured.panel, cohort.tensors[spec.genotypes.name], train)
 
 
 def _numbers(spec: ModelSpec) -> list[str]:

@@ -137,4 +137,5 @@ SPEC = ModelSpec(
         ImageAttention(tensor="mri_attention", input="mri", rows=7, columns=7),
         ImageAttention(tensor="pet_attention", input="pet", rows=7, columns=7),
     ),
+    explanations=("gradcam", "shapley", "lime"),
 )

@@ -11,7 +11,7 @@ from models.genotypes.calls import NO_CALL, NOT_CALLED, Call, Calls, no_call
 from models.spec import Panel
 
 BYTES_PER_CALL = 16  # with any reasonable white space
-ANOTHER_PANEL = "GET /models/{model} names the panel that this artifact reads."
+ANOTHER_PANEL = "GET /models/{model}/panel lists the variants that this artifact reads."
 
 
 @lru_cache(maxsize=4)

@@ -24,7 +24,7 @@ from models.prediction import Quality, UsedGenotypes
 from models.spec import Genotypes, Panel
 
 MISMATCHES, MISMATCH_SHARE = 3, 0.1  # of the positions that were found: more is another build, or another panel
-EVERY_VARIANT = "Send a call at every variant of the panel, homozygous reference included; GET /models/{model} names the panel."
+EVERY_VARIANT = "Send a call at every variant of the panel, homozygous reference included; GET /models/{model}/panel lists them."
 CONVERT = "Send VCF 4 (.vcf, .vcf.gz), PLINK .raw (--export A), or the panel's JSON. Convert BCF with bcftools, .bed with plink2."
 ANOTHER_BUILD = "Lift the calls over to the panel's reference build, or call them on it."
 

@@ -6,7 +6,10 @@ from typing import Any
 
 from pydantic import BaseModel, Field
 
+from models.genotypes import panel_digest
+from models.spec import ModelSpec
 from service.api.schemas import Out, identity_of
+from service.errors import UnknownModelError
 from service.predictor import Identity
 
 
@@ -47,6 +50,33 @@ class CapabilitiesOut(Out):
     decoders: list[DecoderOut]
     renderings: list[str] = Field(description="media types that Accept may ask for")
     limits: LimitsOut
+
+
+class VariantOut(Out):
+    """One place of a panel: a single-base variant, positions from 1 (VCF 4.3)."""
+
+    chromosome: str
+    position: int
+    reference: str
+    alternate: str
+
+
+class PanelOut(Out):
+    """The variants that a model reads, in the order of the panel's JSON."""
+
+    name: str
+    build: str
+    digest: str = Field(description="of the build and the variants in their order")
+    variants: list[VariantOut]
+
+    @classmethod
+    def of(cls, spec: ModelSpec) -> PanelOut:
+        """The panel of an artifact; UnknownModelError where its model reads no genotypes."""
+        panel = spec.measured.panel if spec.measured else None
+        if panel is None:
+            raise UnknownModelError(f"{spec.name} reads no genotypes")
+        variants = [VariantOut.model_validate(each) for each in panel.variants]
+        return cls(name=panel.name, build=panel.build, digest=panel_digest(panel), variants=variants)
 
 
 INPUTS = {"images": "images", "metadata": "table", "genotypes": "genotypes"}

@@ -11,7 +11,7 @@ from models.metadata import schema
 from models.prediction import Prediction
 from models.study import Study
 from service.api import problems
-from service.api.about import CapabilitiesOut, DecoderOut, LimitsOut, describe
+from service.api.about import CapabilitiesOut, DecoderOut, LimitsOut, PanelOut, describe
 from service.api.negotiate import JSON, PNG, rendering
 from service.api.schemas import PredictionOut
 from service.api.serving import Service, Serving, Target, while_caller_waits
@@ -66,6 +66,12 @@ async def model(predictor: Target) -> dict[str, Any]:
 async def metadata_schema(predictor: Target) -> dict[str, Any]:
     """JSON Schema of the metadata, units in the field names and descriptions."""
     return schema(predictor.spec)
+
+
+@router.get("/models/{model}/panel", tags=["models"], responses=UNKNOWN_MODEL)
+async def panel(predictor: Target) -> PanelOut:
+    """The variants that a model with genotypes reads: what a file has to call."""
+    return PanelOut.of(predictor.spec)
 
 
 async def _answer(request: Request, predictor: Predictor, serving: Serving, study: Study, asked: list[str]) -> Prediction:

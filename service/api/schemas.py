@@ -159,12 +159,23 @@ class ResizeOut(Out):
     high_percentile: float
 
 
+class PlaneOut(Out):
+    """A plane that was cut out of a volume: row r, column c of it lies at ``origin_mm + (0, c * spacing_mm, -r * spacing_mm)``."""
+
+    name: str
+    origin_mm: tuple[float, float, float] = Field(description="x to the patient's left, y to the back, z to the head")
+    spacing_mm: float
+    volume: tuple[int, int, int] = Field(description="slices, rows and columns of the volume")
+
+
 class ImageOut(Out):
     """One image that was read, and all that it takes to make the network's tensor from the file again."""
 
     input: str
-    sha256: str
+    sha256: str = Field(description="of the file; of several, of their digests in the order of the slices")
+    files: int
     sop_instance_uid: Optional = None
+    series_instance_uid: Optional = Field(None, description="of a volume, whose instances are not named one by one")
     transfer_syntax: Optional = None
     photometric_interpretation: Optional = None
     rows: int
@@ -174,15 +185,29 @@ class ImageOut(Out):
     lut: str = Field(description="what made grey values out of stored ones")
     geometry: GeometryOut
     resize: ResizeOut
+    plane: PlaneOut | None = Field(None, description="of a volume; rows, columns and geometry are then those of the plane")
     chosen_because: str
 
 
 class UnusedImageOut(Out):
-    """One image that was not read, and why."""
+    """One image, or the files of a series, that was not read, and why."""
 
     input: str
     sha256: str
+    files: int
     rejected_because: str
+
+
+class GenotypesOut(Out):
+    """The genotypes that were read: the file, and how many variants of which panel it calls."""
+
+    input: str
+    sha256: str
+    format: str
+    panel: str
+    panel_digest: str
+    called: int
+    variants: int
 
 
 class FieldValueOut(Out):
@@ -197,6 +222,7 @@ class InputsOut(Out):
 
     images: tuple[ImageOut, ...]
     unused_images: tuple[UnusedImageOut, ...] = ()
+    genotypes: GenotypesOut | None = None
     metadata: dict[str, FieldValueOut]
 
 
@@ -240,7 +266,10 @@ class PredictionOut(Out):
                 "metadata": prediction.metadata_attention, "images": prediction.image_attention, "regions": prediction.regions or None,
             },
             "explanations": prediction.explanations,
-            "inputs": {"images": reading.images, "unused_images": reading.unused_images, "metadata": reading.metadata},
+            "inputs": {
+                "images": reading.images, "unused_images": reading.unused_images, "genotypes": reading.genotypes,
+                "metadata": reading.metadata,
+            },
             "quality": prediction.quality,
             "timing_ms": {stage: round(milliseconds, 3) for stage, milliseconds in prediction.timing_ms.items()},
         })

@@ -158,12 +158,11 @@ FORMS: dict[str, Callable[[_Incoming], Awaitable[Study]]] = {
 
 def _check_names(spec: ModelSpec, names: list[str]) -> None:
     """Refuse files under a name that no input has; the name itself is not repeated, it may say anything."""
-    inputs = [*(image.name for image in spec.images), *([spec.genotypes.name] if spec.genotypes else [])]
-    unknown = [number for number, name in enumerate(names) if name not in inputs]
+    unknown = [number for number, name in enumerate(names) if name not in spec.file_inputs]
     if unknown:
         raise InvalidParameterError(
             f"{len(unknown)} part(s) are named after no input of {spec.name}",
-            hint=f"Name the files {' or '.join(inputs)}, and the JSON {METADATA}.",
+            hint=f"Name the files {' or '.join(spec.file_inputs)}, and the JSON {METADATA}.",
             details=tuple(Pointed(f"/images/{number}", "unknown part name") for number in unknown),
         )
 

@@ -134,6 +134,7 @@ class DecoderPool:
         self._on_failure = on_failure
         self._idle: asyncio.LifoQueue[Worker] = asyncio.LifoQueue()  # the warmest worker first
         self._alive: set[Worker] = set()
+        self._specs: dict[int, tuple[ModelSpec, bytes]] = {}  # by identity: a panel of many variants takes long to encode
         self._tasks: set[asyncio.Task[Reading] | asyncio.Task[None]] = set()
         self._waiting = 0
         self._study_s = FIRST_GUESS_S
@@ -210,7 +211,7 @@ class DecoderPool:
         intact = False
         try:
             async with asyncio.timeout(self._bounds.timeout_s):
-                reply, blobs = await worker.read(wire.order(spec.model_dump_json().encode(), study, self._limits))
+                reply, blobs = await worker.read(wire.order(self._encoded(spec), study, self._limits))
             outcome = wire.reading_of(reply, blobs) if isinstance(reply, wire.Answer) else reply
             intact = worker.studies < self._bounds.studies_per_worker
         except TimeoutError:
@@ -225,6 +226,11 @@ class DecoderPool:
         if isinstance(outcome, wire.Failure):
             self._on_failure(outcome.kind, outcome.frames)
         raise wire.error_of(outcome)
+
+    def _encoded(self, spec: ModelSpec) -> bytes:
+        if id(spec) not in self._specs:
+            self._specs[id(spec)] = (spec, spec.model_dump_json().encode())  # held, so that no other can take its identity
+        return self._specs[id(spec)][1]
 
     def _give_back(self, worker: Worker, *, intact: bool) -> None:
         if intact:

@@ -18,6 +18,10 @@ BAR = (108, 166, 205)
 POSITIVE = (240, 170, 70)  # orange and blue stay apart for colour-blind readers
 WARNING = (255, 205, 70)
 LINE = 1.35  # line height in font sizes
+WRITTEN = {  # words of names that are abbreviations
+    "bmd": "BMD", "bmi": "BMI", "xray": "X-ray", "dxa": "DXA",
+    "cn": "CN", "mci": "MCI", "ad": "AD", "mri": "MRI", "pet": "PET", "phc": "PHC",
+}  # fmt: skip
 
 
 @functools.cache
@@ -143,7 +147,7 @@ def words(name: str) -> str:
     for suffix, unit in (("_min_per_day", "min/d"), ("_units_per_week", "units/wk"), ("_years", "years"), ("_cm", "cm"), ("_kg", "kg")):
         if name.endswith(suffix):
             return f"{words(name.removesuffix(suffix))} ({unit})"
-    said = name.replace("_", " ").replace("bmd", "BMD").replace("bmi", "BMI").replace("xray", "X-ray").replace("dxa", "DXA")
+    said = " ".join(WRITTEN.get(word, word) for word in name.split("_"))
     return {"t score": "T-score"}.get(said, said[:1].upper() + said[1:])
 
 

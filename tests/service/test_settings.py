@@ -8,7 +8,7 @@ from service.settings import PREFIX, Settings, SettingsError
 def test_defaults_are_safe():
     settings = Settings.load({})
     assert (settings.host, settings.port, settings.require_clinical_artifacts) == ("127.0.0.1", 8000, False)
-    assert settings.max_request_bytes == 128 << 20
+    assert settings.max_request_bytes == 256 << 20
 
 
 def test_the_environment_sets_and_arguments_win(monkeypatch):

@@ -99,9 +99,14 @@ def _comparison(evaluation: Evaluation) -> list[str]:
     baselines = list(evaluation.table)[1:]
     beaten = [name for name in baselines if evaluation.beats(name)]
     others = [name for name in baselines if name not in beaten]
-    better = [f"By {evaluation.primary} the model is better than {' and '.join(beaten)}: the intervals do not overlap."] if beaten else []
-    unproven = [f"It is not shown to be better than {' or '.join(others)} here."] if others else []
+    told = {name: f"{name} (by {evaluation.advantages[name]})" for name in baselines}
+    better = [f"By {evaluation.primary}, on the same cases, the model is better than {_listed(told, beaten, 'and')}."] if beaten else []
+    unproven = [f"It is not shown to be better than {_listed(told, others, 'or')}."] if others else []
     return [" ".join([*better, *unproven]), ""] if baselines else []
+
+
+def _listed(told: dict[str, str], names: list[str], word: str) -> str:
+    return f" {word} ".join(told[name] for name in names)
 
 
 def _thresholds(evaluation: Evaluation) -> list[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +14,7 @@ from models.regression import boundary
 from models.spec import ErrorDistribution, Regression
 
 Floats = NDArray[np.float64]
+Rows = NDArray[np.int64]
 Metric = Callable[[Floats, Floats], float]
 RESAMPLES = 1000
 LEVEL = 0.95
@@ -54,14 +56,24 @@ def bootstrap(
     scored: Scored, metrics: Mapping[str, Metric], seed: int = 0, groups: Sequence[str] | None = None
 ) -> dict[str, Estimate]:
     """Each metric with the interval that holds `LEVEL` of its values over resampled cases, or over resampled groups (patients)."""
+    samples = _samples(len(scored.target), groups, seed)
+    return {name: _estimate(partial(_measured, metric, scored), samples) for name, metric in metrics.items()}
+
+
+def difference(one: Scored, other: Scored, metric: Metric, seed: int = 0, groups: Sequence[str] | None = None) -> Estimate:
+    """How much more the metric is for `one` than for `other`, on the same resampled cases: a paired bootstrap."""
+    samples = _samples(len(one.target), groups, seed)
+    return _estimate(lambda sample: _measured(metric, one, sample) - _measured(metric, other, sample), samples)
+
+
+def _samples(count: int, groups: Sequence[str] | None, seed: int) -> list[Rows]:
+    """Rows drawn with replacement, `RESAMPLES` times: case by case, or all rows of a group together."""
     rng = np.random.default_rng(seed)
-    cases = _cases(groups if groups is not None else [str(i) for i in range(len(scored.target))])
-    count = len(cases)
-    samples = [np.concatenate([cases[i] for i in rng.integers(count, size=count)]) for _ in range(RESAMPLES)]
-    return {name: _estimate(metric, scored, samples) for name, metric in metrics.items()}
+    cases = _cases(groups if groups is not None else [str(i) for i in range(count)])
+    return [np.concatenate([cases[i] for i in rng.integers(len(cases), size=len(cases))]) for _ in range(RESAMPLES)]
 
 
-def _cases(groups: Sequence[str]) -> list[NDArray[np.int64]]:
+def _cases(groups: Sequence[str]) -> list[Rows]:
     """The rows of each group, in the order in which the groups first stand."""
     rows: dict[str, list[int]] = {}
     for row, group in enumerate(groups):
@@ -143,9 +155,13 @@ def _at(below: float, metric: Callable[[NDArray[np.bool_], Floats, float], float
     return measure
 
 
-def _estimate(metric: Metric, scored: Scored, samples: list[NDArray[np.int64]]) -> Estimate:
-    values = np.array([metric(scored.target[sample], scored.estimate[sample]) for sample in samples])
-    value = metric(scored.target, scored.estimate)
+def _measured(metric: Metric, scored: Scored, rows: Rows | slice) -> float:
+    return metric(scored.target[rows], scored.estimate[rows])
+
+
+def _estimate(measure: Callable[[Rows | slice], float], samples: list[Rows]) -> Estimate:
+    values = np.array([measure(sample) for sample in samples])
+    value = measure(slice(None))
     if np.isnan(value) or np.isnan(values).all():
         return Estimate(float("nan"), float("nan"), float("nan"))
     low, high = np.nanquantile(values, ((1 - LEVEL) / 2, (1 + LEVEL) / 2))

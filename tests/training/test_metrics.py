@@ -7,7 +7,7 @@ import pytest
 from sklearn import metrics as sklearn_metrics
 
 from models.bmd import BMD
-from training.metrics import Scored, auc, bootstrap, conformal, coverage, r2, regression_metrics
+from training.metrics import Scored, auc, bootstrap, conformal, coverage, difference, r2, regression_metrics
 
 RNG = np.random.default_rng(0)
 TARGET = RNG.normal(0.9, 0.14, 400)
@@ -33,6 +33,21 @@ def test_a_bootstrap_interval_holds_its_estimate_and_narrows_with_cases():
     narrow = bootstrap(Scored(TARGET, ESTIMATE), {"R2": r2})["R2"]
     assert wide.low < wide.value < wide.high
     assert narrow.high - narrow.low < wide.high - wide.low
+
+
+def test_a_paired_difference_is_told_where_the_intervals_of_both_overlap():
+    same_noise = RNG.normal(0, 0.07, 400)
+    one, other = Scored(TARGET, TARGET + same_noise), Scored(TARGET, TARGET + 1.1 * same_noise)
+    both = [bootstrap(scored, {"R2": r2})["R2"] for scored in (one, other)]
+    found = difference(one, other, r2)
+    assert both[0].low < both[1].high
+    assert 0 < found.low < found.value < found.high
+    assert found.value == pytest.approx(r2(one.target, one.estimate) - r2(other.target, other.estimate))
+
+
+def test_a_network_is_not_better_than_itself():
+    itself = Scored(TARGET, ESTIMATE)
+    assert (difference(itself, itself, r2).low, difference(itself, itself, r2).high) == (0, 0)
 
 
 def test_a_screening_metric_without_positives_is_not_estimable():

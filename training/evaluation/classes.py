@@ -14,6 +14,7 @@ from training.class_metrics import class_metrics, primary
 from training.data import Cohort
 from training.evaluation.tables import (
     Evaluation,
+    advantages,
     artifact_graphs,
     fold_spread,
     held_out,
@@ -42,7 +43,7 @@ def evaluate_artifact(spec: ModelSpec, folder: Path, cohort: Cohort, protocol: s
     outputs = {variant: outputs_of(path, cohort) for variant, path in graphs.items()}
     scored = {variant: _scored(part, output, cohort) for variant, output in outputs.items()}
     return ClassEvaluation(
-        spec, scored, tabulated(scored, class_metrics(part), groups), protocol,
+        spec, scored, tabulated(scored, class_metrics(part), groups), protocol, advantages(scored, class_metrics(part), groups),
         field_attention=mean_attention(spec, outputs[model], cohort),
         part=part,
         hidden=_hidden(graphs[model], spec, cohort),
@@ -58,7 +59,7 @@ def evaluate_run(tasks_by_variant: Mapping[str, tuple[Task, ...]], cohort: Cohor
     tasks = next(iter(tasks_by_variant.values()))
     groups = [_groups(cohort)[i] for task in tasks for i in task.split.held_out]
     return ClassEvaluation(
-        cohort.spec, scored, tabulated(scored, class_metrics(part), groups), protocol,
+        cohort.spec, scored, tabulated(scored, class_metrics(part), groups), protocol, advantages(scored, class_metrics(part), groups),
         fold_spread=fold_spread(class_metrics(part), next(iter(filled.values()))),
         part=part,
     )  # fmt: skip

@@ -13,6 +13,7 @@ from models.spec import ModelSpec, Regression
 from training.data import Cohort
 from training.evaluation.tables import (
     Evaluation,
+    advantages,
     artifact_graphs,
     fold_spread,
     held_out,
@@ -55,7 +56,7 @@ def evaluate_artifact(spec: ModelSpec, folder: Path, cohort: Cohort, protocol: s
     scored = {variant: Scored(target, output[part.tensor][:, 0].astype(np.float64)) for variant, output in outputs.items()}
     half_widths = _half_widths(spec, part, cohort.tensors[spec.table.mask])
     return RegressionEvaluation(
-        spec, scored, tabulated(scored, regression_metrics(part)), protocol,
+        spec, scored, tabulated(scored, regression_metrics(part)), protocol, advantages(scored, regression_metrics(part)),
         field_attention=mean_attention(spec, outputs[model], cohort),
         part=part,
         half_width=float(np.median(half_widths)),
@@ -73,7 +74,7 @@ def evaluate_run(tasks_by_variant: Mapping[str, tuple[Task, ...]], cohort: Cohor
     model = next(iter(scored))
     half_widths = np.concatenate([_from_the_others(filled[model], k) for k in range(len(filled[model]))])
     return RegressionEvaluation(
-        cohort.spec, scored, tabulated(scored, regression_metrics(part)), protocol,
+        cohort.spec, scored, tabulated(scored, regression_metrics(part)), protocol, advantages(scored, regression_metrics(part)),
         fold_spread=fold_spread(regression_metrics(part), filled[model]),
         part=part,
         half_width=float(np.median(half_widths)),

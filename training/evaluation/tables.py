@@ -14,7 +14,7 @@ from models.spec import ModelSpec, answer_names
 from training.data import Cohort
 from training.fit import Task
 from training.graphs import run_onnx
-from training.metrics import Estimate, Metric, Scored, bootstrap
+from training.metrics import Estimate, Metric, Scored, bootstrap, difference
 
 BATCH = 50
 
@@ -27,6 +27,7 @@ class Evaluation:
     scored: Mapping[str, Scored]  # by variant
     table: Mapping[str, Mapping[str, Estimate]]  # by variant, then metric; the first metric is the one that networks are compared by
     protocol: str
+    advantages: Mapping[str, Estimate]  # by baseline: how much more the model has of the primary metric, on the same cases
     field_attention: Mapping[str, float] = field(default_factory=dict)  # mean weight where the field was present
     fold_spread: Mapping[str, str] = field(default_factory=dict)  # metric -> mean and SD over folds, where there were folds
 
@@ -40,10 +41,9 @@ class Evaluation:
         """The metric by which networks are compared: more is better."""
         return next(iter(next(iter(self.table.values()))))
 
-    def beats(self, baseline: str, metric: str = "") -> bool:
-        """Whether the model's interval lies wholly above the baseline's, for a metric of which more is better."""
-        chosen, model = metric or self.primary, next(iter(self.table))
-        return self.table[model][chosen].low > self.table[baseline][chosen].high
+    def beats(self, baseline: str) -> bool:
+        """Whether the model is better by the primary metric, on the same cases: the interval of the difference lies above zero."""
+        return self.advantages[baseline].low > 0
 
 
 def table_lines(evaluation: Evaluation) -> list[str]:
@@ -61,6 +61,12 @@ Table = dict[str, dict[str, Estimate]]
 def tabulated(scored: Mapping[str, Scored], metrics: Mapping[str, Metric], groups: list[str] | None = None) -> Table:
     """Every metric of every variant, with intervals over cases or over groups of them."""
     return {variant: bootstrap(some, metrics, groups=groups) for variant, some in tqdm(scored.items(), desc="bootstrap", unit="network")}
+
+
+def advantages(scored: Mapping[str, Scored], metrics: Mapping[str, Metric], groups: list[str] | None = None) -> dict[str, Estimate]:
+    """The model less each baseline, by the first metric, paired over cases or over groups of them."""
+    metric, model = next(iter(metrics.values())), next(iter(scored))
+    return {name: difference(scored[model], some, metric, groups=groups) for name, some in scored.items() if name != model}
 
 
 def artifact_graphs(folder: Path, model: str) -> dict[str, Path]:

@@ -35,6 +35,7 @@ artifacts: $(TEST)/.stamp  ## synthesise, fit, evaluate and export the reference
 	$(TEST)/bin/python -m training artifacts bmd
 	$(TEST)/bin/python -m training artifacts breast
 	$(TEST)/bin/python -m training artifacts chest
+	$(TEST)/bin/python -m training artifacts alzheimer
 
 bench-decode: $(TEST)/.stamp  ## time and weigh decoding beside pydicom; writes docs/performance/
 	OMP_NUM_THREADS=1 $(TEST)/bin/python -m benchmarks.decode --write docs/performance

@@ -7,4 +7,4 @@ from models.chest import SPEC as CHEST
 from models.spec import ModelSpec
 
 DECLARED: dict[str, ModelSpec] = {spec.name: spec for spec in (BMD, BREAST, CHEST, ALZHEIMER)}
-SPECS: dict[str, ModelSpec] = {spec.name: spec for spec in (BMD, BREAST, CHEST)}
+SPECS: dict[str, ModelSpec] = DECLARED

@@ -24,7 +24,6 @@ from training.graphs import ABSOLUTE_TOLERANCE, OPSET, ParityError, in_half_prec
 from training.metrics import conformal
 from training.thresholds import chosen_thresholds, unproven
 
-HALF_TOLERANCE = 1e-3  # of a baseline, whose weights are rounded twice: folded into each other, then to half precision
 PARITY_CASES = 32
 
 
@@ -40,12 +39,12 @@ def export_model(tasks: tuple[Task, ...], cohort: Cohort, example: Study, out: P
     spec = cohort.spec.with_measured(measured(tasks, cohort, training_data))
     out.mkdir(parents=True, exist_ok=True)
     path, explain = out / "model.onnx.partial", out / f"{FOLDER}.partial"  # an export that fails leaves the artifact of before as it was
-    cases = task.split.validation[:PARITY_CASES]
-    write_graph(load_network(task), spec, path, cohort, cases)
+    cases = _tensors(cohort, task.split.validation[:PARITY_CASES])
+    write_graph(load_network(task), spec, path, cases)
     stamp(path, {"spec": spec.model_dump_json(), "spec_digest": spec.digest()})
     golden_case(spec, path, example).save(out / "golden.npz")
     if spec.explanations:
-        export_explanations(load_network(task), spec, _tensors(cohort, cases), explain)
+        export_explanations(load_network(task), spec, cases, explain)
         shutil.rmtree(out / FOLDER, ignore_errors=True)
         explain.replace(out / FOLDER)
     path.replace(out / "model.onnx")
@@ -57,11 +56,11 @@ def export_baseline(task: Task, cohort: Cohort, path: Path) -> None:
     network = load_network(task)
     halved = {name: value.half().float() if value.is_floating_point() else value for name, value in network.state_dict().items()}
     network.load_state_dict(halved)
-    cases = task.split.validation[:PARITY_CASES]
-    write_graph(network, cohort.spec, path, cohort, cases)
+    cases = _tensors(cohort, task.split.validation[:PARITY_CASES])
+    write_graph(network, cohort.spec, path, cases, optimize=False)  # folded, weights would be rounded twice
     small = path.with_suffix(".half")
     onnx.save(in_half_precision(onnx.load(path)), small)
-    if _drift(network, cohort.spec, small, _tensors(cohort, cases), answer_names(cohort.spec)) > HALF_TOLERANCE:
+    if _drift(network, cohort.spec, small, cases, answer_names(cohort.spec)) > ABSOLUTE_TOLERANCE:
         small.unlink()  # it stays in single precision
     else:
         small.replace(path)
@@ -90,13 +89,14 @@ def measured(tasks: tuple[Task, ...], cohort: Cohort, training_data: str) -> Mea
 
 
 def write_graph(
-    network: nn.Module, spec: ModelSpec, path: Path, cohort: Cohort, cases: Indices, expected_from: nn.Module | None = None
-) -> None:
-    """Export with a free batch axis, compare with PyTorch on `cases`, and delete the file if they differ.
+    network: nn.Module, spec: ModelSpec, path: Path, inputs: dict[str, torch.Tensor], expected_from: nn.Module | None = None,
+    *, optimize: bool = True,
+) -> None:  # fmt: skip
+    """Export with a free batch axis, compare with PyTorch on the cases of `inputs`, and delete the file if they differ.
 
-    `expected_from` is the network to compare with where it is not the exported one.
+    `expected_from` is the network to compare with where it is not the exported one. Without `optimize`, weights are not folded into
+    each other: they stand in the file as they stand in the network.
     """
-    inputs = _tensors(cohort, cases)
     batch = torch.export.Dim("batch", min=1, max=1024)
     program = torch.onnx.export(
         network,
@@ -105,13 +105,14 @@ def write_graph(
         output_names=output_names(spec),
         opset_version=OPSET,
         dynamo=True,
+        optimize=optimize,
         verbose=False,
     )
     assert program is not None  # noqa: S101  torch types the older exporter's None into the result
     program.save(path, external_data=False)
     strip(path)
     try:
-        batches = ({name: tensor[:count] for name, tensor in inputs.items()} for count in (1, len(cases)))  # the batch axis must be free
+        batches = ({name: tensor[:count] for name, tensor in inputs.items()} for count in (1, PARITY_CASES))  # the batch axis must be free
         drift = max(_drift(expected_from or network, spec, path, batch, output_names(spec)) for batch in batches)
     except Exception:
         path.unlink()

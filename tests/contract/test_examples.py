@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -51,3 +53,19 @@ def test_what_was_not_proven_is_said_of_the_finding_and_of_the_answer(running: s
 
 def test_each_model_has_an_example() -> None:
     assert all(json.loads((ROOT / "examples" / name / "metadata.json").read_text()) for name in SPECS)
+
+
+@pytest.mark.slow
+def test_an_answer_in_a_crowd_is_the_answer_alone_to_the_last_bit(running: str) -> None:
+    """Every model's example, six times at once among those of the others."""
+
+    def answer(model: str) -> dict[str, Any]:
+        folder = ROOT / "examples" / model
+        form = {"files": parts(folder, ".dcm"), "data": {"metadata": (folder / "metadata.json").read_text()}}
+        told = httpx.post(f"{running}/predict/{model}", timeout=60, **form).json()
+        return {name: told[name] for name in ("measurements", "findings", "attention")}
+
+    alone = {model: answer(model) for model in SPECS}
+    crowd = 6 * list(SPECS)
+    with ThreadPoolExecutor(len(crowd)) as callers:
+        assert all(told == alone[model] for model, told in zip(crowd, callers.map(answer, crowd), strict=True))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.metadata import version
+from typing import cast
 
 import imagecodecs
 import jpeg_ls
@@ -90,8 +91,8 @@ def _decode_rle(frame: bytes, said: Codestream, bits_allocated: int) -> Buffer:
     raise UnreadableImageError("The RLE segments do not fit the pixel data.")
 
 
-def _decode_jpeg2000(frame: bytes, _: Codestream, __: int) -> bytearray:
-    return bytearray(decode_jpeg2000_frame(frame, version=2))
+def _decode_jpeg2000(frame: bytes, _: Codestream, __: int) -> Buffer:
+    return cast(bytearray, decode_jpeg2000_frame(frame, version=2))
 
 
 def _decode_jpeg_ls(frame: bytes, _: Codestream, __: int) -> bytearray:

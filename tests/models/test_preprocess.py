@@ -7,7 +7,7 @@ from models.bmd import HIP, METADATA
 from models.decode.image import Header, Image
 from models.errors import NotEvaluableError
 from models.prediction import FieldValue
-from models.preprocess import image_tensor, table_tensors
+from models.preprocess import image_tensor, table_tensors, with_edges
 
 
 def image(pixels, body_part="HIP"):
@@ -69,6 +69,12 @@ def test_up_stays_up():
     tensor, _ = image_tensor(HIP, image(ramp().T), "left")
     assert pixels_of(tensor)[0].mean() < 0.05
     assert pixels_of(tensor)[-1].mean() > 0.95
+
+
+@pytest.mark.parametrize(("rows", "columns"), [((0, 0), (0, 0)), ((3, 0), (0, 5)), ((0, 2), (4, 0)), ((1, 2), (3, 4))])
+def test_edges_are_continued_as_numpy_continues_them(rows, columns):
+    pixels = np.random.default_rng(0).random((6, 7), np.float32)
+    assert np.array_equal(with_edges(pixels, rows, columns), np.pad(pixels, (rows, columns), mode="edge"))
 
 
 @pytest.mark.parametrize("pixels", [np.zeros((256, 256)), np.full((256, 256), 0.7), np.full((256, 256), np.nan)])

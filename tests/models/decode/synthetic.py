@@ -8,7 +8,7 @@ from pathlib import Path
 import gdcm
 import jpeg_ls
 import numpy as np
-from imagecodecs import jpeg8_encode
+from imagecodecs import htj2k_encode, jpeg8_encode
 from openjpeg.utils import encode_array
 from PIL import Image as Picture
 from pydicom.dataset import Dataset, FileMetaDataset
@@ -24,6 +24,7 @@ RLE, BASELINE, EXTENDED = "1.2.840.10008.1.2.5", "1.2.840.10008.1.2.4.50", "1.2.
 LOSSLESS, LOSSLESS_SV1 = "1.2.840.10008.1.2.4.57", "1.2.840.10008.1.2.4.70"
 LS, LS_NEAR = "1.2.840.10008.1.2.4.80", "1.2.840.10008.1.2.4.81"
 J2K, J2K_LOSSY = "1.2.840.10008.1.2.4.90", "1.2.840.10008.1.2.4.91"
+HTJ2K, HTJ2K_RPCL = "1.2.840.10008.1.2.4.201", "1.2.840.10008.1.2.4.202"
 
 GDCM = {
     LOSSLESS: gdcm.TransferSyntax.JPEGLosslessProcess14,
@@ -94,6 +95,8 @@ def codestream(pixels, syntax, bits):
         return bytes(jpeg_ls.encode_array(pixels))
     if syntax in {J2K, J2K_LOSSY}:
         return bytes(encode_array(pixels, bits_stored=bits, photometric_interpretation=2, use_mct=False))
+    if syntax in {HTJ2K, HTJ2K_RPCL}:
+        return bytes(htj2k_encode(pixels, reversible=True))
     if syntax in {BASELINE, EXTENDED}:  # GDCM writes Extended with sixteen bits, which it does not have (T.81 table B.2)
         return bytes(jpeg8_encode(pixels, level=100, bitspersample=bits))
     return _through_gdcm(pixels, syntax, bits)

@@ -19,6 +19,8 @@ from tests.models.decode.real import DATA, needs_data
 from tests.models.decode.synthetic import (
     BIG,
     EXPLICIT,
+    HTJ2K,
+    HTJ2K_RPCL,
     IMPLICIT,
     J2K,
     LIMITS,
@@ -57,7 +59,7 @@ def stored(orientation=AXIAL, shape=SHAPE):
     return ball((affine[:3, :3] @ points + affine[:3, 3:]).reshape(3, *shape)).astype("<u2"), positions
 
 
-@pytest.mark.parametrize("syntax", [IMPLICIT, EXPLICIT, BIG, DEFLATED, RLE, LOSSLESS, LOSSLESS_SV1, LS, J2K])
+@pytest.mark.parametrize("syntax", [IMPLICIT, EXPLICIT, BIG, DEFLATED, RLE, LOSSLESS, LOSSLESS_SV1, LS, J2K, HTJ2K, HTJ2K_RPCL])
 def test_every_frame_is_what_was_written_in_every_syntax(syntax):
     values, positions = stored()
     volume = read_volume([enhanced(values, positions, syntax=syntax)])
@@ -66,7 +68,7 @@ def test_every_frame_is_what_was_written_in_every_syntax(syntax):
 
 
 @pytest.mark.parametrize(("syntax", "table"), [
-    *product((RLE, LOSSLESS_SV1, LS, J2K), ("basic", "none", "extended")), *product((LOSSLESS_SV1, LS, J2K), ("fragments",)),
+    *product((RLE, LOSSLESS_SV1, LS, J2K, HTJ2K), ("basic", "none", "extended")), *product((LOSSLESS_SV1, LS, J2K, HTJ2K), ("fragments",)),
 ])  # fmt: skip
 def test_frames_are_found_behind_every_table_and_without_one(syntax, table):
     values, positions = stored(shape=(3, 40, 44))

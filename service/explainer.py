@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from models.explain import ANSWER, GRADIENTS, HEAD, TARGET, gradient_name, lime
 from models.explain.gradcam import gradcam
-from models.explain.shapley import MOST_PLAYERS, coalitions, shapley_values
+from models.explain.shapley import field_coalitions, players_of, shapley_values
 from models.explain.superpixels import superpixels
 from models.prediction import AttentionMap, Explanation, Prediction, Share, Tensors
 from models.spec import ImageInput, ModelSpec, answer_names, features_name
@@ -102,13 +102,10 @@ class Explainer:
         return Explanation(asked[0], float(self._answers(inputs, asked[1])[0]), maps, note=note)
 
     def _shapley(self, prediction: Prediction, asked: Asked, _: Event) -> Explanation:
-        """The players are the optional fields that are present: what is required is never absent."""
+        """The players are the optional fields that are present."""
         inputs, table = self._features(prediction), self._spec.table
-        present = inputs[table.mask][0]
-        players = [i for i, field in enumerate(table.network_fields) if present[i] and not field.required][:MOST_PLAYERS]
-        members = coalitions(len(players))
-        masks = np.repeat(present[np.newaxis], len(members), 0)
-        masks[:, players] = members
+        players = players_of(table, inputs[table.mask][0])
+        masks = field_coalitions(inputs[table.mask][0], players)
         batches = np.split(masks, range(HEAD_BATCH, len(masks), HEAD_BATCH))
         worth = np.concatenate([self._worth(inputs, batch, asked[1]) for batch in batches])
         values = shapley_values(worth)

@@ -10,7 +10,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from models import DECLARED
-from training.recipes import EXAMPLE_SEED, REFERENCE_SEED, Recipe, adjusted, recipe
+from training.recipes import EXAMPLE_SEED, FRESH_SEED, REFERENCE_SEED, Recipe, adjusted, recipe
 from training.sources import CohortError
 
 
@@ -54,6 +54,7 @@ def _parser() -> argparse.ArgumentParser:
     _run(evaluate, "instead, evaluate a run on the rows that it held out (its folds, pooled)")
     evaluate.add_argument("--card", type=Path, help="also write card.md and plots into this folder")
 
+    _explain_command(commands)
     example = _command(commands, "example", _example, "write the example study: a DICOM, a PNG and metadata")
     example.add_argument("--out", type=Path, help="folder (default: examples/MODEL)")
 
@@ -68,6 +69,14 @@ def _command(commands: argparse._SubParsersAction, name: str, run: object, text:
     command.add_argument("model", choices=sorted(DECLARED), help="which model")
     command.set_defaults(run_command=run)
     return command
+
+
+def _explain_command(commands: argparse._SubParsersAction) -> None:  # type: ignore[type-arg]
+    explain = _command(commands, "explain", _explain, "print how often maps point to what was planted in phantoms, and how fields rank")
+    explain.add_argument("--artifact", type=Path, help="artifact folder (default: artifacts/MODEL)")
+    explain.add_argument("--cases", type=int, default=300, help="phantoms to draw (default: %(default)s)")
+    explain.add_argument("--seed", type=int, default=FRESH_SEED, help="of the phantoms (default: %(default)s)")
+    explain.add_argument("--card", type=Path, help="also write explanations.md into this folder")
 
 
 def _gate_command(commands: argparse._SubParsersAction) -> None:  # type: ignore[type-arg]
@@ -135,6 +144,18 @@ def _evaluate(options: argparse.Namespace) -> None:
             artifact = options.artifact or Path("artifacts") / options.model
             evaluation = evaluate_fresh(artifact, options.model, options.cohort, Path(cache))
     report(evaluation, options.card, f"python -m training {shlex.join(options.command_line)}")
+
+
+def _explain(options: argparse.Namespace) -> None:
+    from training.evaluation.planted import against_planted, page
+
+    artifact = options.artifact or Path("artifacts") / options.model
+    with TemporaryDirectory() as folder:
+        found = against_planted(options.model, artifact, options.cases, options.seed, Path(folder) / "phantoms")
+    text = page(options.model, *found, options.cases, options.seed)
+    print(text)
+    if options.card:
+        (options.card / "explanations.md").write_text(text)
 
 
 def _example(options: argparse.Namespace) -> None:

@@ -67,11 +67,15 @@ def target_names(spec: ModelSpec) -> tuple[str, ...]:
     return tuple(each.name for each in spec.classifications[0].classes)
 
 
-def tensors_of(spec: ModelSpec, row: Row) -> Tensors:
-    """One row, read by exactly what serves it; a folder is a series, sent file by file."""
+def study_of(row: Row) -> Study:
+    """A row as it would be sent; a folder is a series, sent file by file."""
     files = [(name, path) for name, where in row.images.items() for path in (sorted(where.iterdir()) if where.is_dir() else [where])]
-    parts = tuple(Part(path.read_bytes(), name) for name, path in files)
-    return read_study(spec, Study(parts, dict(row.metadata)), Limits()).tensors
+    return Study(tuple(Part(path.read_bytes(), name) for name, path in files), dict(row.metadata))
+
+
+def tensors_of(spec: ModelSpec, row: Row) -> Tensors:
+    """One row, read by exactly what serves it."""
+    return read_study(spec, study_of(row), Limits()).tensors
 
 
 def splits(rows: Sequence[Row], targets: NDArray[np.float64], recipe: Recipe) -> tuple[Split, ...]:

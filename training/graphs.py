@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -38,14 +38,26 @@ def stamp(path: Path, properties: Mapping[str, str]) -> None:
     onnx.save(model, path)
 
 
-def run_onnx(path: Path, inputs: Tensors, names: list[str] | None = None) -> Tensors:
-    """Outputs of a graph, batched as the inputs are: those of `names`, or all."""
+Graph = Callable[..., Tensors]
+
+
+def open_graph(path: Path) -> Graph:
+    """A graph as a function of its inputs, and of the names of the outputs that are wanted, or all; batched as the inputs are."""
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3
     session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
-    taken = {node.name: inputs[node.name] for node in session.get_inputs()}
-    wanted = names or [node.name for node in session.get_outputs()]
-    return dict(zip(wanted, session.run(wanted, taken), strict=True))
+
+    def run(inputs: Tensors, names: list[str] | None = None) -> Tensors:
+        taken = {node.name: inputs[node.name] for node in session.get_inputs()}
+        wanted = names or [node.name for node in session.get_outputs()]
+        return dict(zip(wanted, session.run(wanted, taken), strict=True))
+
+    return run
+
+
+def run_onnx(path: Path, inputs: Tensors, names: list[str] | None = None) -> Tensors:
+    """Outputs of a graph that is run only once: see `open_graph`."""
+    return open_graph(path)(inputs, names)
 
 
 def in_half_precision(model: onnx.ModelProto) -> onnx.ModelProto:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from math import factorial
 
 import numpy as np
 from numpy.typing import NDArray
+
+from models.spec import TabularInput
 
 MOST_PLAYERS = 12  # 4,096 coalitions
 
@@ -15,6 +18,19 @@ def coalitions(players: int) -> NDArray[np.bool_]:
     if players > MOST_PLAYERS:
         raise ValueError(f"{players} players have too many coalitions")
     return (np.arange(1 << players)[:, np.newaxis] >> np.arange(players) & 1).astype(np.bool_)
+
+
+def players_of(table: TabularInput, present: NDArray[np.floating]) -> list[int]:
+    """The places of the fields that are present (F,) and could be absent: what is required never is."""
+    return [place for place, field in enumerate(table.network_fields) if present[place] and not field.required][:MOST_PLAYERS]
+
+
+def field_coalitions(present: NDArray[np.float32], players: Sequence[int]) -> NDArray[np.float32]:
+    """The mask (F,) of a study with every coalition of `players` kept in turn (2^players, F)."""
+    members = coalitions(len(players))
+    masks = np.repeat(present[np.newaxis], len(members), 0)
+    masks[:, players] = members
+    return masks
 
 
 def shapley_values(worth: NDArray[np.floating]) -> NDArray[np.float64]:

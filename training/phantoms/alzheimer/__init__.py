@@ -3,5 +3,6 @@
 from training.phantoms.alzheimer.cohort import write
 from training.phantoms.alzheimer.example import write_example
 from training.phantoms.alzheimer.patient import Phantom, draw
+from training.phantoms.alzheimer.truth import planted
 
-__all__ = ["Phantom", "draw", "write", "write_example"]
+__all__ = ["Phantom", "draw", "planted", "write", "write_example"]

@@ -26,6 +26,7 @@ WITHIN = 0.30  # deviation within a class
 COGNITION_SD, PET_SD, MRI_SD = 0.55, 0.30, 0.35  # errors, in units of severity
 FOLD_MM, LOSS = 0.85, 0.19  # half width of a fold, and share of uptake, for each unit of severity
 LARGEST = 2.3  # units of severity: what chance does at the other place
+DECLINE = {"phc_mem": 0.75, "phc_exf": 0.65, "phc_lan": 0.55, "phc_vsp": 0.3}  # what each score loses with a unit of decline
 MISSING = {"education_years": 0.03, "phc_lan": 0.06, "phc_vsp": 0.10}
 
 
@@ -108,6 +109,7 @@ def _scores(
     lead = 0.30 * max(severity, 0.0) + 0.55  # a style that shows a little before the disease does
     mem, exf = (lead, -lead) if memory_led else (-lead, lead)
     reserve = 0.05 * (education - 16) - 0.015 * (age - 72)
-    means = (0.75 - 0.75 * decline - 0.5 * mem, 0.65 - 0.65 * decline - 0.5 * exf, 0.6 - 0.55 * decline, 0.2 - 0.3 * decline)
+    memory, executive, language, visuospatial = (share * decline for share in DECLINE.values())
+    means = (0.75 - memory - 0.5 * mem, 0.65 - executive - 0.5 * exf, 0.6 - language, 0.2 - visuospatial)
     values = [float(np.clip(mean + reserve + rng.normal(0, 0.22), -4, 4)) for mean in means]
     return round(values[0], 3), round(values[1], 3), round(values[2], 3), round(values[3], 3)

@@ -4,5 +4,6 @@ from training.phantoms.bmd.cohort import write
 from training.phantoms.bmd.dicom import encode
 from training.phantoms.bmd.example import write_example
 from training.phantoms.bmd.patient import Phantom, draw, render
+from training.phantoms.bmd.truth import planted
 
-__all__ = ["Phantom", "draw", "encode", "render", "write", "write_example"]
+__all__ = ["Phantom", "draw", "encode", "planted", "render", "write", "write_example"]

@@ -17,6 +17,7 @@ Sex = Literal["female", "male"]
 Side = Literal["left", "right"]
 
 RESIDUAL_SD = 0.112  # g/cm2: what age, sex, build and habits leave open; about two thirds of the population's variance
+SMOKING = {"never": 0.0, "ex": 0.010, "current": 0.040}  # g/cm2 that it takes
 MISSING = {  # share of cases in which the cohort does not know the field
     "age_at_dxa_years": 0.5, "height_cm": 0.04, "weight_kg": 0.04, "alcohol_units_per_week": 0.2,
     "physical_activity_min_per_day": 0.25, "diet_quality_score": 0.25, "smoking_status": 0.15,
@@ -88,7 +89,7 @@ def expected_bmd(known: Person) -> float:
         (0.928 if male else 0.872)
         - (0.0034 if male else 0.0064) * (known.age_at_xray_years - 72)  # women lose faster
         + 0.0034 * (known.weight_kg - 76)
-        - {"never": 0.0, "ex": 0.010, "current": 0.040}[known.smoking_status]
+        - SMOKING[known.smoking_status]
         - 0.0012 * max(known.alcohol_units_per_week - 14, 0)  # above 14 units a week
         + 0.012 * math.log(known.physical_activity_min_per_day / 160)
         + 0.008 * known.diet_quality_score

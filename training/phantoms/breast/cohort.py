@@ -15,6 +15,7 @@ from models.breast import MASS
 from training.phantoms.breast.dicom import crop, mask
 from training.phantoms.breast.film import film
 from training.phantoms.breast.lesion import PREFIX, Lesion, draw, stream
+from training.phantoms.breast.truth import box_of
 from training.phantoms.workers import mapped
 
 TRUTH = "truth.csv"
@@ -84,9 +85,7 @@ def _record(lesion: Lesion, table: str, name: str, paths: list[str]) -> Record:
 
 def _truth(lesion: Lesion, cover: np.ndarray) -> Record:
     """Where the lesion lies, as shares of the crop, and what made it malignant."""
-    rows, columns = (np.flatnonzero((cover > 0.5).any(axis)) for axis in (1, 0))
-    box = (columns[0], rows[0], columns[-1] + 1, rows[-1] + 1) if len(rows) else (0, 0, len(cover), len(cover))
-    edges = {name: f"{edge / len(cover):.4f}" for name, edge in zip(("x0", "y0", "x1", "y1"), box, strict=True)}
+    edges = {name: f"{edge:.4f}" for name, edge in zip(("x0", "y0", "x1", "y1"), box_of(cover), strict=True)}
     shown = {f"drawn_{name}": value for name, value in lesion.drawn.items() if name != "density"}
     places = dict(zip(("drawn_first", "drawn_second"), shown.values(), strict=True))
     causes = {"suspicion": f"{lesion.suspicion:.4f}", "grade": f"{lesion.grade:.4f}", "malignant": str(int(lesion.malignant))}

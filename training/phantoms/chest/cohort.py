@@ -63,7 +63,7 @@ def _write_case(folder: Path, seed: int, side: int, index: int) -> tuple[list[Li
     """Draw one patient, write the films, and return their lines of the table and the truth."""
     patient = draw(seed, index)
     picture, boxes = film(patient, side)
-    place = folder / FILMS / _name(patient) / "study1"
+    place = folder / FILMS / patient.name / "study1"
     place.mkdir(parents=True)
     (place / "view1_frontal.jpg").write_bytes(jpeg(picture))
     lines = [_line(patient, "view1_frontal.jpg", "Frontal", "AP" if patient.build.ap else "PA")]
@@ -81,17 +81,14 @@ def _line(patient: Patient, file: str, view: str, projection: str) -> Line:
         text = "1.0" if value else "0.0" if rng.random() < MENTIONED else ""
         said[column] = "-1.0" if name != "no_finding" and value and rng.random() < UNCERTAIN else text
     sex, age = "Female" if patient.female else "Male", str(patient.age_years)
-    path = f"{RELEASE}/{FILMS}/{_name(patient)}/study1/{file}"
+    path = f"{RELEASE}/{FILMS}/{patient.name}/study1/{file}"
     return {"Path": path, "Sex": sex, "Age": age, "Frontal/Lateral": view, "AP/PA": projection, **said}
 
 
 def _truth(patient: Patient, name: str, box: Box) -> Line:
     edges = {edge: f"{value:.4f}" for edge, value in zip(("x0", "y0", "x1", "y1"), box, strict=True)}
-    return {"patient": _name(patient), "finding": name, "plain": f"{patient.planted[name]:.3f}", **edges}
+    return {"patient": patient.name, "finding": name, "plain": f"{patient.planted[name]:.3f}", **edges}
 
-
-def _name(patient: Patient) -> str:
-    return f"patient{patient.seed:03d}{patient.index:06d}"
 
 
 def _clear(folder: Path) -> None:

@@ -50,6 +50,11 @@ class Patient:
     planted: Mapping[str, float]
 
     @property
+    def name(self) -> str:
+        """As CheXpert names its patients."""
+        return f"patient{self.seed:03d}{self.index:06d}"
+
+    @property
     def labels(self) -> dict[str, float]:
         """1 or 0 for each finding, what follows from the others included; devices are no disease."""
         found = {name: float(name in self.planted) for name in FINDINGS}

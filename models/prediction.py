@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -227,6 +228,7 @@ class Explanation:
     maps: tuple[AttentionMap, ...] = ()  # Grad-CAM: what speaks for it, summing to 1; LIME: what the piece there adds
     shares: tuple[Share, ...] = ()
     baseline: float | None = None  # the answer with nothing of what the shares are about
+    over: Literal["", "fields", "modalities"] = ""  # what the shares are of
     fit: float | None = None  # weighted R2 of the linear model that made a map
     note: str = ""
 

@@ -13,19 +13,21 @@ from numpy.typing import NDArray
 
 from models.explain import ANSWER, GRADIENTS, HEAD, TARGET, gradient_name, lime
 from models.explain.gradcam import gradcam
-from models.explain.shapley import field_coalitions, players_of, shapley_values
+from models.explain.shapley import field_coalitions, modality_coalitions, players_of, shapley_values
 from models.explain.superpixels import superpixels
+from models.genotypes.calls import NOT_CALLED
 from models.prediction import AttentionMap, Explanation, Prediction, Share, Tensors
 from models.spec import ImageInput, ModelSpec, answer_names, features_name
 from service.engine.runtime import Runtime
 from service.errors import ModelOutputError, OverloadedError
 
 HEAD_BATCH = 64  # coalitions that pass the head at once: features are repeated for each
-LIME_SAMPLES, LIME_BATCH, LIME_ACROSS = 600, 4, 8  # about 64 pieces
+LIME_SAMPLES, LIME_BATCH, LIME_ACROSS = 600, 4, 8  # of all images together; about 64 pieces
 LIME_CELL = 4  # pixels to a cell of its map
 MAX_WAITING = 8  # requests for explanations of one model; the next is refused
 FIRST_GUESS_S = 5.0
 TOLERANCE = 1e-3  # of the answer's own unit
+WITHOUT = "an absent image has no feature anywhere; for absent genotypes and metadata stands what is commonest in training"
 Asked = tuple[str, int]  # what is explained, and its place among the outputs of the head
 
 
@@ -49,7 +51,7 @@ class Explainer:
         self._gradients = Runtime(folder / GRADIENTS, single=True)
         self._threads = threads
         self._waiting = 0
-        self._methods: dict[str, Callable[[Prediction, Asked, Event], Explanation]] = {
+        self._methods: dict[str, Callable[[Prediction, Asked, Event], tuple[Explanation, ...]]] = {
             "gradcam": self._gradcam, "shapley": self._shapley, "lime": self._lime,
         }  # fmt: skip
 
@@ -67,7 +69,7 @@ class Explainer:
 
     def _explain(self, prediction: Prediction, methods: Sequence[str], left: Event) -> dict[str, tuple[Explanation, ...]]:
         asked = asked_of(self._spec, prediction)
-        explained = {name: tuple(self._methods[name](prediction, each, left) for each in asked) for name in methods}
+        explained = {name: tuple(some for each in asked for some in self._methods[name](prediction, each, left)) for name in methods}
         for explanation in (explanation for some in explained.values() for explanation in some):
             self._check(prediction, explanation)
         return explained
@@ -90,7 +92,7 @@ class Explainer:
     def _answers(self, inputs: Tensors, place: int) -> NDArray[np.float64]:
         return self._head(inputs)[ANSWER][:, place].astype(np.float64)
 
-    def _gradcam(self, prediction: Prediction, asked: Asked, _: Event) -> Explanation:
+    def _gradcam(self, prediction: Prediction, asked: Asked, _: Event) -> tuple[Explanation, ...]:
         inputs = self._features(prediction)
         target = np.zeros((1, self._head.outputs[ANSWER][0]), np.float32)
         target[0, asked[1]] = 1
@@ -99,29 +101,48 @@ class Explainer:
         heat = {image: gradcam(inputs[name][0], found[gradient_name(name)][0]) for image, name in tensors.items()}
         maps = tuple(_map(prediction, name, values) for name, values in heat.items())
         note = "" if all(values.any() for values in heat.values()) else "nothing in the image speaks for it: the map is empty"
-        return Explanation(asked[0], float(self._answers(inputs, asked[1])[0]), maps, note=note)
+        return (Explanation(asked[0], float(self._answers(inputs, asked[1])[0]), maps, note=note),)
 
-    def _shapley(self, prediction: Prediction, asked: Asked, _: Event) -> Explanation:
+    def _shapley(self, prediction: Prediction, asked: Asked, _: Event) -> tuple[Explanation, ...]:
+        """Of the fields and, where a model reads files of several kinds, of the modalities."""
+        inputs = self._features(prediction)
+        fields = self._of_fields(inputs, asked)
+        return (fields, self._of_modalities(inputs, asked)) if len(self._spec.file_inputs) > 1 else (fields,)
+
+    def _of_modalities(self, inputs: Tensors, asked: Asked) -> Explanation:
+        """Without an image there is no feature anywhere; without genotypes or metadata the network reads what is commonest."""
+        table, genotypes = self._spec.table, self._spec.genotypes
+        players = {image.name: [features_name(image.name)] for image in self._spec.images}
+        players |= {genotypes.name: [genotypes.name]} if genotypes else {}
+        players |= {table.name: [table.mask]} if table.network_fields else {}
+        absent = {name: 0.0 for names in players.values() for name in names} | ({genotypes.name: NOT_CALLED} if genotypes else {})
+        worth = self._answers(modality_coalitions(inputs, list(players.values()), absent), asked[1])
+        shares = tuple(Share(name, float(value)) for name, value in zip(players, shapley_values(worth), strict=True))
+        return Explanation(asked[0], float(worth[-1]), shares=shares, baseline=float(worth[0]), over="modalities", note=WITHOUT)
+
+    def _of_fields(self, inputs: Tensors, asked: Asked) -> Explanation:
         """The players are the optional fields that are present."""
-        inputs, table = self._features(prediction), self._spec.table
+        table = self._spec.table
         players = players_of(table, inputs[table.mask][0])
         masks = field_coalitions(inputs[table.mask][0], players)
         batches = np.split(masks, range(HEAD_BATCH, len(masks), HEAD_BATCH))
         worth = np.concatenate([self._worth(inputs, batch, asked[1]) for batch in batches])
         values = shapley_values(worth)
         shares = tuple(Share(table.network_fields[i].name, float(value)) for i, value in zip(players, values, strict=True))
-        return Explanation(asked[0], float(worth[-1]), shares=shares, baseline=float(worth[0]))
+        return Explanation(asked[0], float(worth[-1]), shares=shares, baseline=float(worth[0]), over="fields")
 
     def _worth(self, inputs: Tensors, masks: NDArray[np.float32], place: int) -> NDArray[np.float64]:
         repeated = {name: np.repeat(tensor, len(masks), 0) for name, tensor in inputs.items()}
         return self._answers(repeated | {self._spec.table.mask: masks}, place)
 
-    def _lime(self, prediction: Prediction, asked: Asked, left: Event) -> Explanation:
-        """Of the first image: pieces of it are painted over, and the model is asked again."""
-        image = self._spec.images[0]
+    def _lime(self, prediction: Prediction, asked: Asked, left: Event) -> tuple[Explanation, ...]:
+        """Of each image: pieces of it are painted over, and the model is asked again."""
+        return tuple(self._lime_of(image, prediction, asked, left) for image in self._spec.images)
+
+    def _lime_of(self, image: ImageInput, prediction: Prediction, asked: Asked, left: Event) -> Explanation:
         picture = prediction.reading.tensors[image.name]
         labels = superpixels(_grey(image, picture), LIME_ACROSS)
-        kept = lime.masks(int(labels.max()) + 1, LIME_SAMPLES)
+        kept = lime.masks(int(labels.max()) + 1, LIME_SAMPLES // len(self._spec.images))
         batches = np.split(kept, range(LIME_BATCH, len(kept), LIME_BATCH))
         worth = np.concatenate([self._whole(prediction, image.name, labels, batch, asked[1], left) for batch in batches])
         found = lime.fit(kept, worth)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from math import factorial
 
 import numpy as np
 from numpy.typing import NDArray
 
+from models.prediction import Tensors
 from models.spec import TabularInput
 
 MOST_PLAYERS = 12  # 4,096 coalitions
@@ -31,6 +32,19 @@ def field_coalitions(present: NDArray[np.float32], players: Sequence[int]) -> ND
     masks = np.repeat(present[np.newaxis], len(members), 0)
     masks[:, players] = members
     return masks
+
+
+def modality_coalitions(inputs: Tensors, modalities: Sequence[Sequence[str]], absent: Mapping[str, float]) -> Tensors:
+    """The inputs of a head (1, ...) with every coalition of modalities kept in turn (2^modalities, ...).
+
+    A modality is the names of its inputs; one that is absent has the value `absent` for each of them everywhere.
+    """
+    members = coalitions(len(modalities))
+    repeated = {name: np.repeat(tensor, len(members), 0) for name, tensor in inputs.items()}
+    for place, names in enumerate(modalities):
+        for name in names:
+            repeated[name][~members[:, place]] = absent[name]
+    return repeated
 
 
 def shapley_values(worth: NDArray[np.floating]) -> NDArray[np.float64]:

@@ -145,6 +145,7 @@ class ExplanationOut(Out):
     maps: tuple[AttentionMapOut, ...] = Field((), description="gradcam: what speaks for it, summing to 1; lime: what each piece adds")
     shares: tuple[ShareOut, ...] = Field((), description="exact Shapley values: they add up to the answer less the baseline")
     baseline: float | None = None
+    over: Optional = Field(None, description="what the shares are of: fields, or modalities")
     fit: float | None = Field(None, description="weighted R2 of the linear model that made the map")
     note: Optional = None
 

@@ -146,7 +146,8 @@ def _panel(spec: ModelSpec, prediction: Prediction) -> Image.Image:
 
 def _shares(sheet: Sheet, prediction: Prediction) -> None:
     for explanation in (each for some in prediction.explanations.values() for each in some if each.shares):
-        sheet.section(f"Shapley values for {explanation.of}: from {explanation.baseline:.3g} to {explanation.answer:.3g}")
+        span = f"from {explanation.baseline:.3g} to {explanation.answer:.3g}"
+        sheet.section(f"Shapley values of the {explanation.over} for {explanation.of}: {span}")
         largest = max(abs(share.value) for share in explanation.shares)
         for share in sorted(explanation.shares, key=lambda share: -abs(share.value)):
             sheet.share(share.name, share.value, largest)

@@ -1,4 +1,4 @@
-"""Explanations of the repository's own artifact: they add up, they are of the answer, and they stay out of the way."""
+"""Explanations of the repository's own artifacts: they add up, they are of the answer, and they stay out of the way."""
 
 import asyncio
 from concurrent.futures import ThreadPoolExecutor
@@ -20,28 +20,48 @@ from service.explainer import Explainer
 from service.predictor import exported_spec
 from tests.contract.conftest import ROOT
 
-ARTIFACT = ROOT / "artifacts" / "bmd"
+ARTIFACTS = ROOT / "artifacts"
 
 
 @pytest.fixture(scope="module")
-def network():
-    return Runtime(ARTIFACT / "model.onnx")
-
-
-@pytest.fixture(scope="module")
-def spec(network):
-    return exported_spec(SPECS["bmd"], network.metadata)
-
-
-@pytest.fixture(scope="module")
-def explain(spec, network):
+def threads():
     with ThreadPoolExecutor(1) as threads:
-        yield Explainer(spec, network, ARTIFACT / FOLDER, threads)
+        yield threads
 
 
 @pytest.fixture(scope="module")
-def prediction(spec, network):
-    reading = read_study(spec, Golden.load(ARTIFACT / "golden.npz").study, Limits())
+def explain(threads):
+    return explainer("bmd", threads)
+
+
+@pytest.fixture(scope="module")
+def explain_heads(threads):
+    return explainer("alzheimer", threads)
+
+
+@pytest.fixture(scope="module")
+def prediction():
+    return answer("bmd")
+
+
+@pytest.fixture(scope="module")
+def head_prediction():
+    return answer("alzheimer")
+
+
+def opened(model):
+    network = Runtime(ARTIFACTS / model / "model.onnx")
+    return exported_spec(SPECS[model], network.metadata), network
+
+
+def explainer(model, threads):
+    return Explainer(*opened(model), ARTIFACTS / model / FOLDER, threads)
+
+
+def answer(model):
+    """The model's own answer to its golden case."""
+    spec, network = opened(model)
+    reading = read_study(spec, Golden.load(ARTIFACTS / model / "golden.npz").study, Limits())
     outputs = network({name: tensor[np.newaxis] for name, tensor in reading.tensors.items()})
     return postprocess(spec, {name: output[0] for name, output in outputs.items()}, reading)
 
@@ -52,6 +72,21 @@ async def test_shapley_values_add_up_to_what_the_fields_change(explain, predicti
     assert sum(share.value for share in found.shares) == pytest.approx(found.answer - found.baseline, abs=1e-5)
     present = {name for name, value in prediction.reading.metadata.items() if value.source != "missing"}
     assert {share.name for share in found.shares} == present - {"sex", "laterality"}
+
+
+async def test_shapley_values_of_modalities_add_up_from_an_answer_without_any(explain_heads, head_prediction):
+    fields, modalities = (await explain_heads(head_prediction, ["shapley"]))["shapley"]
+    assert (fields.over, modalities.over) == ("fields", "modalities")
+    assert [share.name for share in modalities.shares] == ["mri", "pet", "genotypes", "clinical"]
+    assert sum(share.value for share in modalities.shares) == pytest.approx(modalities.answer - modalities.baseline, abs=1e-5)
+    assert all(share.value for share in modalities.shares)
+    assert modalities.answer == pytest.approx(fields.answer)
+
+
+async def test_lime_explains_each_image_of_a_model_that_reads_two(explain_heads, head_prediction, monkeypatch):
+    monkeypatch.setattr(module, "LIME_SAMPLES", 80)
+    found = (await explain_heads(head_prediction, ["lime"]))["lime"]
+    assert [explanation.maps[0].input for explanation in found] == ["mri", "pet"]
 
 
 async def test_gradcam_lies_on_the_image_and_sums_to_one(explain, prediction):

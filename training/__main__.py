@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from models import DECLARED
+from models import SPECS
 from training.recipes import EXAMPLE_SEED, FRESH_SEED, REFERENCE_SEED, Recipe, adjusted, recipe
 from training.sources import CohortError
 
@@ -66,7 +66,7 @@ def _parser() -> argparse.ArgumentParser:
 
 def _command(commands: argparse._SubParsersAction, name: str, run: object, text: str) -> argparse.ArgumentParser:  # type: ignore[type-arg]
     command: argparse.ArgumentParser = commands.add_parser(name, help=text, description=text)
-    command.add_argument("model", choices=sorted(DECLARED), help="which model")
+    command.add_argument("model", choices=sorted(SPECS), help="which model")
     command.set_defaults(run_command=run)
     return command
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import torch
 
-from models import DECLARED
+from models import SPECS
 from models.postprocess import SYNTHETIC
 from models.spec import Measured, ModelSpec
 from models.study import Part, Study
@@ -50,7 +50,7 @@ def open_run(chosen: Recipe, folder: Path, cohort_folder: Path) -> Run:
 def read_cohort(model: str, folder: Path, cache: Path, spec: ModelSpec | None = None) -> Cohort:
     """A cohort in its documented layout, decoded and preprocessed: with the panel of `spec`, an artifact's, or else with its own."""
     source = importlib.import_module(f"training.sources.{model}")
-    chosen = spec or DECLARED[model]
+    chosen = spec or SPECS[model]
     if chosen.genotypes and not (chosen.measured and chosen.measured.panel):
         chosen = chosen.with_measured(Measured(training_data="", recipe="", seed=0, panel=source.panel(folder)))
     return load(chosen, source.read(folder), cache)

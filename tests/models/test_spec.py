@@ -2,7 +2,7 @@
 
 import pytest
 
-from models import DECLARED
+from models import SPECS
 from models.spec import LOCAL_SCHEME, ModelSpec
 from tests.models.reading import MEASURED
 
@@ -49,26 +49,26 @@ def verhoeff_is_valid(number):
     return check == 0
 
 
-@pytest.mark.parametrize("spec", DECLARED.values(), ids=list(DECLARED))
+@pytest.mark.parametrize("spec", SPECS.values(), ids=list(SPECS))
 def test_the_digest_survives_a_round_trip_and_ignores_measured_values(spec):
     again = ModelSpec.model_validate_json(spec.with_measured(MEASURED).model_dump_json())
     assert again.digest() == spec.digest()
     assert again.measured == MEASURED
 
 
-@pytest.mark.parametrize("spec", DECLARED.values(), ids=list(DECLARED))
+@pytest.mark.parametrize("spec", SPECS.values(), ids=list(SPECS))
 def test_the_digest_changes_with_any_declared_value(spec):
     image = spec.images[0]
     changed = image.model_copy(update={"mean": (0.7, *image.mean[1:])})
     assert spec.model_copy(update={"images": (changed, *spec.images[1:])}).digest() != spec.digest()
 
 
-@pytest.mark.parametrize("spec", DECLARED.values(), ids=list(DECLARED))
+@pytest.mark.parametrize("spec", SPECS.values(), ids=list(SPECS))
 def test_no_estimate_is_coded_as_a_dxa_measurement(spec):
     assert not {code["value"] for code in codes(spec)} & LOINC_OF_DXA
 
 
-@pytest.mark.parametrize("spec", DECLARED.values(), ids=list(DECLARED))
+@pytest.mark.parametrize("spec", SPECS.values(), ids=list(SPECS))
 def test_snomed_codes_have_a_valid_check_digit_and_the_pinned_meaning(spec):
     snomed = [code for code in codes(spec) if code["scheme_designator"] == "SCT"]
     for code in snomed:
@@ -76,7 +76,7 @@ def test_snomed_codes_have_a_valid_check_digit_and_the_pinned_meaning(spec):
         assert PINNED_SNOMED[code["value"]] == code["meaning"]
 
 
-@pytest.mark.parametrize("spec", DECLARED.values(), ids=list(DECLARED))
+@pytest.mark.parametrize("spec", SPECS.values(), ids=list(SPECS))
 def test_every_other_code_is_of_the_one_local_scheme(spec):
     assert {code["scheme_designator"] for code in codes(spec)} <= {"SCT", LOCAL_SCHEME}
 

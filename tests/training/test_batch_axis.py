@@ -6,7 +6,7 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="torch is not installed")
 
-from models import DECLARED  # noqa: E402
+from models import SPECS  # noqa: E402
 from training.recipes import recipe  # noqa: E402
 
 VARIANTS = [(model, variant) for model in ("bmd", "breast", "chest") for variant in recipe(model, "reference").variants]
@@ -15,7 +15,7 @@ VARIANTS = [(model, variant) for model in ("bmd", "breast", "chest") for variant
 @pytest.mark.filterwarnings("ignore")  # the exporter's own deprecations
 @pytest.mark.parametrize(("model", "variant"), VARIANTS)
 def test_one_graph_takes_any_number_of_studies(model, variant):
-    chosen, spec = recipe(model, "reference"), DECLARED[model]
+    chosen, spec = recipe(model, "reference"), SPECS[model]
     network = importlib.import_module(f"models.{model}.network").build({**chosen.network, **chosen.variants[variant]}).eval()
     inputs = {part.name: torch.randn(4, *part.shape) for part in spec.images}
     fields = spec.table.network_fields

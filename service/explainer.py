@@ -27,7 +27,7 @@ LIME_CELL = 4  # pixels to a cell of its map
 MAX_WAITING = 8  # requests for explanations of one model; the next is refused
 FIRST_GUESS_S = 5.0
 TOLERANCE = 1e-3  # of the answer's own unit
-WITHOUT = "an absent image has no feature anywhere; for absent genotypes and metadata stands what is commonest in training"
+WITHOUT = "an absent image has no feature anywhere; absent genotypes are the commonest calls, absent metadata the averages of training"
 Asked = tuple[str, int]  # what is explained, and its place among the outputs of the head
 
 

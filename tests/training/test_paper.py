@@ -15,7 +15,11 @@ from training.pipeline import export_run, fit_run, open_run  # noqa: E402
 from training.recipes import recipe  # noqa: E402
 
 CASES = 24
-pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]  # the exporter's own deprecations
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.no_cover,  # tracing the exporter of a full-size network takes minutes, and other tests cover these lines
+    pytest.mark.filterwarnings("ignore"),  # the exporter's own deprecations
+]
 
 
 def short(model):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import tarfile
 
@@ -22,6 +23,7 @@ KINDS = {  # kind -> which files, and the model that reads such a picture
     "mammogram DICOM": ("mammography/dicom/*.dcm", "breast"),
     "infant pelvis": ("hip/ddh_pelvis_dicom/*.dcm", ""),
     "PET slice": ("alzheimer/pet_dicom/*", ""),
+    "MR template": ("alzheimer/*.nii.gz", ""),
 }
 
 
@@ -46,8 +48,8 @@ def test_a_real_picture_is_answered_by_its_model_or_refused_with_a_reason(runnin
     paths = [path for path in sorted(DATA.glob(pattern)) if path.is_file()][:2]
     assert paths
     said = "{}" if reader == model else metadata(model)  # the example's patient is another one
-    for path in paths:
-        answer = post(running, model, [(SPECS[model].images[0].name, (path.name, path.read_bytes()))], said)
+    for image, path in itertools.product(SPECS[model].images, paths):
+        answer = post(running, model, [(image.name, (path.name, path.read_bytes()))], said)
         assert is_reasoned(answer) or (answer.status_code == 200 and model == reader), answer.text
 
 

@@ -69,6 +69,31 @@ def test_attention_follows_the_query_because_no_side_has_a_single_token():
     assert not torch.allclose(where[0], where[1])
 
 
+def changed_by(model, side):
+    """How far each output moves when one modality alone is another patient's: estimate, attention to fields, attention to places."""
+    ours, theirs = inputs(1), inputs(1, seed=1)
+    model.standardise({"metadata": inputs(16)[1], "present": inputs(16)[2]}, torch.linspace(0.7, 1.1, 16).unsqueeze(1))
+    mixed = (theirs[0], *ours[1:]) if side == "image" else (ours[0], *theirs[1:])
+    with torch.inference_mode():
+        return [float((one - other).abs().max()) for one, other in zip(model(*ours)[:3], model(*mixed)[:3], strict=True)]
+
+
+def test_the_metadata_alone_change_where_the_network_looks_and_what_it_says():
+    estimate, _, places = changed_by(network(), "metadata")
+    assert estimate > 1e-5
+    assert places > 1e-5
+
+
+def test_the_image_alone_changes_which_fields_count_and_what_the_network_says():
+    estimate, fields, _ = changed_by(network(), "image")
+    assert estimate > 1e-5
+    assert fields > 1e-5
+
+
+def test_a_single_image_token_is_the_degenerate_form_whose_attention_follows_nobody():
+    assert changed_by(network(image_tokens="pooled1"), "metadata")[2] == 0
+
+
 def test_a_neighbour_in_the_batch_changes_nothing_but_rounding():
     model, (image, metadata, present) = network(), inputs(3)
     alone = model(image[:1], metadata[:1], present[:1])[0]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 import numpy as np
@@ -126,6 +126,11 @@ class Quality:
     check: str
     passed: bool
     detail: str
+
+
+def named(image: str, check: Quality, *, alone: bool) -> Quality:
+    """A check that says which image it is about, where there are several."""
+    return check if alone else replace(check, detail=f"{image}: {check.detail}")
 
 
 @dataclass(frozen=True)

@@ -29,6 +29,7 @@ CHECK = "plane"
 PLANE = "mid_sagittal"
 SHORTEST_MM = 100.0  # of either side of the plane: less is no whole head
 ALONG = 0.9  # cosine within which an edge of a single slice must run along its axis of the patient, 26 degrees
+UNSPECIFIED = "US"  # Rescale Type, PS3.3 C.11.1.1.2
 WHOLE_SERIES = "Send the whole series, or a NIfTI file: the mid-sagittal plane is then found by geometry."
 
 
@@ -65,7 +66,7 @@ def cut(image: ImageInput, volume: Volume, header: Header, _: Side | None) -> Pi
     seen = replace(header, rows=pixels.shape[0], columns=pixels.shape[1])
     origin = tuple(float(each) for each in _first_centre(section, spacing))
     plane = Plane(PLANE, (origin[0], origin[1], origin[2]), spacing, volume.shape)
-    units = f" in {volume.header.units}" if volume.header.units else ""
+    units = f" in {volume.header.units}" if volume.header.units not in {"", UNSPECIFIED} else ""
     decoded = Image(_scaled(pixels), seen, section.decoder, lut=f"modality values{units}")
     return Picture(decoded, digest_of([file.sha256 for file in volume.files]), len(volume.files), plane)
 

@@ -22,7 +22,7 @@ from models.genotypes import GenotypeReading, is_genotypes, read_genotypes
 from models.headers import check_one_patient, digest_of
 from models.metadata import Fields, refuse_another_patient, resolve, training_range, validate
 from models.pictures import choose_picture
-from models.prediction import DECODE, Quality, Reading, Tensors, UnusedImage
+from models.prediction import DECODE, Quality, Reading, Tensors, UnusedImage, named
 from models.preprocess import table_tensors
 from models.sections import choose_section
 from models.spec import Genotypes, ImageInput, ModelSpec
@@ -77,7 +77,7 @@ def read_study(spec: ModelSpec, study: Study, limits: Limits) -> Reading:
     tensors |= table_tensors(spec.table, values)
     genotypes = [_read_genotypes(part, spec, study, timing_ms) for part in (spec.genotypes,) if part]
     tensors |= {each.used.input: each.tensor for each in genotypes}
-    seen = [_named(each.image, check, alone=len(chosen) == 1) for each in chosen for check in each.checks()]
+    seen = [named(each.image.name, check, alone=len(chosen) == 1) for each in chosen for check in each.checks()]
     seen += [check for each in genotypes for check in each.quality]
     quality = (*seen, *_laterality(spec, values), *reservations, training_range(spec, values))
     unused, read = tuple(_unused(study, candidates, chosen)), next((each.used for each in genotypes), None)
@@ -140,11 +140,6 @@ def _unused(study: Study, candidates: dict[str, tuple[int, ...]], chosen: Sequen
             if files:
                 digests = [hashlib.sha256(study.parts[index].data).hexdigest() for index in files]
                 yield UnusedImage(each.image.name, digest_of(digests), rejected.reason, len(files))
-
-
-def _named(image: ImageInput, check: Quality, *, alone: bool) -> Quality:
-    """A check that says which image it is about, where there are several."""
-    return check if alone else replace(check, detail=f"{image.name}: {check.detail}")
 
 
 def _laterality(spec: ModelSpec, values: Fields) -> Iterator[Quality]:

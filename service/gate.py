@@ -11,7 +11,7 @@ import numpy as np
 
 from models.errors import Detail, UnsuitableImageError
 from models.gate import GATE, GateSpec, Part, expected_part, judge
-from models.prediction import Quality, Reading, Tensors, UsedImage
+from models.prediction import Quality, Reading, Tensors, UsedImage, named
 from models.spec import ModelSpec
 from service.engine.batcher import Inference
 from service.engine.runtime import Runtime
@@ -54,7 +54,8 @@ class Gate:
             self._on_refusal(spec.name, GATE.parts[int(np.argmax(seen[GATE.part]))])
             details = (Detail(f"/images/{image.input}", f"the picture {verdict.seen}"),)
             raise UnsuitableImageError(f"No image fits the input {image.input}: {verdict.refusal}.", hint=HINT, details=details)
-        return Quality("picture", passed=verdict.confirmed, detail=f"the picture {verdict.seen}")
+        check = Quality("picture", passed=verdict.confirmed, detail=f"the picture {verdict.seen}")
+        return named(image.input, check, alone=len(reading.images) == 1)
 
 
 def open_gate(folder: Path) -> Runtime:

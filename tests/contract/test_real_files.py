@@ -53,17 +53,21 @@ def test_a_real_picture_is_answered_by_its_model_or_refused_with_a_reason(runnin
         assert is_reasoned(answer) or (answer.status_code == 200 and model == reader), answer.text
 
 
-def test_a_real_t1_series_of_384_instances_is_read_as_one_volume(running: str) -> None:
+@pytest.mark.parametrize(("said", "status"), [({}, 200), ({"age_years": 68.2}, 422)])
+def test_a_real_t1_series_is_one_volume_of_the_patient_in_its_header(running: str, said: dict[str, float], status: int) -> None:
     with tarfile.open(DATA / "alzheimer" / "t1_dicom_series_studyforrest.tar.xz") as archive:
         series = [archive.extractfile(member).read() for member in archive.getmembers() if member.isfile()]  # type: ignore[union-attr]
     example = {name: data for name, (_, data) in parts(ROOT / "examples" / "alzheimer", ".dcm")}
     files = [("mri", (f"{index}.dcm", data)) for index, data in enumerate(series)]
     files += [(name, (name, example[name])) for name in ("pet", "genotypes")]
-    said = {name: value for name, value in json.loads(metadata("alzheimer")).items() if name not in {"age_years", "sex"}}
-    answer = post(running, "alzheimer", files, json.dumps(said))
-    assert answer.status_code == 200 or is_reasoned(answer), answer.text
-    if answer.status_code == 200:
-        assert answer.json()["inputs"]["images"][0]["files"] == len(series)
+    scores = {name: value for name, value in json.loads(metadata("alzheimer")).items() if name not in {"age_years", "sex"}}
+    answer = post(running, "alzheimer", files, json.dumps(scores | said))
+    assert answer.status_code == status, answer.text
+    if status == 200:
+        (mri, _) = answer.json()["inputs"]["images"]
+        assert (mri["files"], mri["lut"]) == (384, "modality values")  # its Rescale Type is "unspecified": no unit to name
+    else:
+        assert answer.json()["code"] == "metadata_conflict"
 
 
 def test_genotypes_of_another_panel_are_refused(running: str) -> None:

@@ -57,6 +57,8 @@ def test_two_series_without_names_are_told_apart_sorted_and_answered(running: st
     assert [image["files"] for image in read] == [len(sent["mri"]), len(sent["pet"])]
     assert all(image["plane"]["name"] == "mid_sagittal" and image["series_instance_uid"] for image in read)
     assert answer.json()["inputs"]["genotypes"]["format"].startswith("VCF")
+    pictures = [check["detail"].split(":")[0] for check in answer.json()["quality"] if check["check"] == "picture"]
+    assert pictures == ["mri", "pet"]
 
 
 def test_the_probabilities_sum_to_one_and_one_class_is_positive(running: str) -> None:

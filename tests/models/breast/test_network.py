@@ -51,10 +51,48 @@ def test_the_image_alone_changes_the_answer_through_attention_alone(options):
     assert not torch.allclose(model.logits(**given), model.logits(**other), atol=1e-7)
 
 
-def test_attention_to_the_fields_follows_the_image():
+class SingleKey(torch.nn.Module):
+    """The degenerate reading: one key for a whole modality, whose softmax is 1 whatever asks."""
+
+    def __init__(self, attention):
+        super().__init__()
+        self.query, self.key, self.value = attention.query, attention.key, attention.value
+
+    def forward(self, asking, asked):
+        scores = (self.query(asking) * self.key(asked)).sum(1, keepdim=True)
+        return scores.softmax(1) * self.value(asked)
+
+
+@pytest.mark.parametrize(
+    ("fusion", "question"), [("cross_attention", "to_clinical"), ("co_attention", "to_clinical"), ("co_attention", "to_image")]
+)
+def test_each_question_follows_who_asks_and_its_degenerate_form_does_not(fusion, question):
+    attention = getattr(network(fusion=fusion, form="vector"), question)
+    (asking, other), asked = torch.rand(2, 1, 100, generator=torch.Generator().manual_seed(0)), torch.rand(1, 100)
+    assert not torch.allclose(attention(asking, asked), attention(other, asked), atol=1e-6)
+    assert torch.equal(SingleKey(attention)(asking, asked), SingleKey(attention)(other, asked))
+
+
+def test_with_the_degenerate_form_the_image_has_no_say_through_attention():
+    model, given = network(keep_embeddings=False, form="vector"), inputs(1)
+    other = {**given, "image": inputs(1, seed=1)["image"]}
+    model.to_clinical = SingleKey(model.to_clinical)
+    assert torch.equal(model.logits(**given), model.logits(**other))
+
+
+def test_attention_to_the_fields_follows_the_image_unless_a_single_field_is_known():
     model, given = network(), inputs(1)
     other = {**given, "image": inputs(1, seed=1)["image"]}
     assert not torch.allclose(model(**given)[1], model(**other)[1], atol=1e-7)
+    alone = torch.eye(FIELDS)[:1]
+    assert torch.allclose(model(**given | {"present": alone})[1], model(**other | {"present": alone})[1], atol=1e-7)
+
+
+def test_the_descriptors_alone_change_where_the_network_looks_and_what_it_says():
+    model, given = network(), inputs(1)
+    other = {**given, "clinical": inputs(1, seed=1)["clinical"]}
+    assert not torch.allclose(model(**given)[2], model(**other)[2], atol=1e-5)
+    assert not torch.allclose(model(**given)[0], model(**other)[0], atol=1e-5)
 
 
 def test_a_missing_field_gets_no_attention_and_its_value_no_influence():

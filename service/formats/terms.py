@@ -32,14 +32,14 @@ THRESHOLD = _local("THRESHOLD", "Probability from which it is judged positive")
 LEVEL = _local("INTERVAL-LEVEL", "Probability that the prediction interval holds the true value")
 INTERVAL_LOW = _local("INTERVAL-LOW", "Lower limit of the prediction interval")
 INTERVAL_HIGH = _local("INTERVAL-HIGH", "Upper limit of the prediction interval")
-CLASS_GROUP = _local("CLASS-PROBABILITIES", "Probabilities of classes that exclude each other")
+CLASS_GROUP = _local("CLASSES", "Probabilities of classes that exclude each other")
 LOOKED_AT = _local("LOOKED-AT", "Region that the network looked into")
-LIKELIEST = _local("MOST-LIKELY-CLASS", "Most likely class")
-CHOSEN = _local("CLASS-BY-THRESHOLD", "Class chosen by thresholds, not the most likely one")
+LIKELIEST = _local("MOST-LIKELY", "Most likely class")
+CHOSEN = _local("BY-THRESHOLD", "Class chosen by thresholds, not the most likely one")
 CATEGORY = _local("CATEGORY", "Category of the measured value, estimated and not a diagnosis")
 CATEGORIES = {  # WHO's, of a T-score
     "normal": _local("WHO-NORMAL", "T-score -1.0 or above, estimated"),
-    "low_bone_mass": _local("WHO-LOW-BONE-MASS", "T-score below -1.0 and above -2.5, estimated"),
+    "low_bone_mass": _local("WHO-LOW-MASS", "T-score below -1.0 and above -2.5, estimated"),
     "osteoporosis": _local("WHO-OSTEOPOROSIS", "T-score -2.5 or below, estimated"),
 }
 

@@ -64,7 +64,7 @@ class Result:
         self.source.fill(result)
         when = self._local()
         result.InstanceCreationDate, result.InstanceCreationTime = when.strftime("%Y%m%d"), when.strftime("%H%M%S.%f")
-        result.ContributingEquipmentSequence = [*result.get("ContributingEquipmentSequence", []), self._equipment()]
+        result.ContributingEquipmentSequence = [self._equipment()]  # in place of the library's own item, which is no equipment
         result.file_meta.ImplementationClassUID = IMPLEMENTATION_UID
         result.file_meta.ImplementationVersionName = MANUFACTURER.upper()
         target = BytesIO()

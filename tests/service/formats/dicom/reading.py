@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import pydicom
 from pydicom.dataset import Dataset
 
-GROUP, TRACKING, FINDING, SITE, LATERALITY = "125007", "112039", "121071", "363698007", "272741003"
+GROUP, TRACKING, FINDING, SITE, COMMENT = "125007", "112039", "121071", "363698007", "121106"
 
 
 @dataclass
@@ -52,23 +52,38 @@ def name(item: Dataset) -> str:
 def group(members: list[Dataset]) -> Group:
     read = Group()
     for item in members:
-        if item.ValueType == "NUM":
-            number = item.MeasuredValueSequence[0]
-            read.numbers[name(item)] = float(number.get("FloatingPointValue", number.NumericValue))
-            read.units[name(item)] = number.MeasurementUnitsCodeSequence[0].CodeValue
-        elif item.ValueType == "CODE":
-            code = str(item.ConceptCodeSequence[0].CodeValue)
-            if name(item) == FINDING:
-                read.finding = code
-            elif name(item) == SITE:
-                read.site = code
-                read.side = next((str(each.ConceptCodeSequence[0].CodeValue) for each in item.get("ContentSequence", [])), "")
-            else:
-                read.judged[name(item)] = code
-        elif item.ValueType == "TEXT" and name(item) == "121106":
-            read.comments.append(item.TextValue)
-        elif item.ValueType == "IMAGE":
-            read.images.append(str(item.ReferencedSOPSequence[0].ReferencedSOPInstanceUID))
-        elif item.ValueType == "SCOORD":
-            read.outline = [float(value) for value in item.GraphicData]
+        READERS.get(item.ValueType, lambda *_: None)(read, item)
     return read
+
+
+def _number(read: Group, item: Dataset) -> None:
+    number = item.MeasuredValueSequence[0]
+    read.numbers[name(item)] = float(number.get("FloatingPointValue", number.NumericValue))
+    read.units[name(item)] = number.MeasurementUnitsCodeSequence[0].CodeValue
+
+
+def _code(read: Group, item: Dataset) -> None:
+    code = str(item.ConceptCodeSequence[0].CodeValue)
+    if name(item) == FINDING:
+        read.finding = code
+    elif name(item) == SITE:
+        read.site = code
+        read.side = next((str(each.ConceptCodeSequence[0].CodeValue) for each in item.get("ContentSequence", [])), "")
+    else:
+        read.judged[name(item)] = code
+
+
+def _text(read: Group, item: Dataset) -> None:
+    if name(item) == COMMENT:
+        read.comments.append(item.TextValue)
+
+
+def _image(read: Group, item: Dataset) -> None:
+    read.images.append(str(item.ReferencedSOPSequence[0].ReferencedSOPInstanceUID))
+
+
+def _outline(read: Group, item: Dataset) -> None:
+    read.outline = [float(value) for value in item.GraphicData]
+
+
+READERS = {"NUM": _number, "CODE": _code, "TEXT": _text, "IMAGE": _image, "SCOORD": _outline}

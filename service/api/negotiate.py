@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
+from service.api.renderings import DICOM, RELATED, RENDERINGS
 from service.errors import NotAcceptableError
-
-JSON, PNG = "application/json", "image/png"
-RENDERINGS = (JSON, PNG)  # the first is the default
 
 
 def rendering(accept: str) -> str:
@@ -26,6 +24,8 @@ def rendering(accept: str) -> str:
 
 def _range(text: str) -> tuple[str, float]:
     kind, *parameters = (piece.strip().lower() for piece in text.split(";"))
+    if kind == RELATED and any(piece.startswith("type=") and piece[5:].strip('"') != DICOM for piece in parameters):
+        return kind, 0.0  # parts of another type than ours (RFC 2387)
     stated = next((piece[2:] for piece in parameters if piece.startswith("q=")), "1")
     try:
         return kind, min(1.0, max(0.0, float(stated)))

@@ -36,6 +36,8 @@ CLASS_GROUP = _local("CLASSES", "Probabilities of classes that exclude each othe
 LOOKED_AT = _local("LOOKED-AT", "Region that the network looked into")
 LIKELIEST = _local("MOST-LIKELY", "Most likely class")
 CHOSEN = _local("BY-THRESHOLD", "Class chosen by thresholds, not the most likely one")
+EVALUATION = _local("EVALUATION", "Whether the study was evaluated")
+NOT_EVALUATED = _local("NOT-EVALUATED", "Not evaluated")
 CATEGORY = _local("CATEGORY", "Category of the measured value, estimated and not a diagnosis")
 CATEGORIES = {  # WHO's, of a T-score
     "normal": _local("WHO-NORMAL", "T-score -1.0 or above, estimated"),

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from sqlalchemy import Connection, Engine, RowMapping, create_engine, event, func, insert, select, update
+from sqlalchemy import Connection, Engine, RowMapping, create_engine, delete, event, func, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from service.gateway.tables import PRIORITIES, deliveries, instances, jobs, metadata
@@ -80,6 +80,10 @@ class Ledger:
         """Let go of the file."""
         self._engine.dispose()
 
+    def _reading(self) -> Connection:
+        """A connection that takes no lock."""
+        return self._engine.connect().execution_options(isolation_level="AUTOCOMMIT")
+
     def receive(self, instance: Received, now: float, quiet_s: float) -> str:
         """Note an instance, and that its study waits until nothing has come for `quiet_s`.
 
@@ -113,6 +117,12 @@ class Ledger:
         """Say how urgent a study is."""
         with self._engine.begin() as connection:
             connection.execute(update(jobs).where(jobs.c.study_uid == study_uid).values(priority=PRIORITIES[priority]))
+
+    def unsorted(self) -> list[str]:
+        """Studies that wait and whose urgency nobody has looked at."""
+        query = select(jobs.c.study_uid).where((jobs.c.state == "collecting") & jobs.c.priority.is_(None)).limit(100)
+        with self._reading() as connection:
+            return list(connection.execute(query).scalars())
 
     def take_job(self, now: float, lease_s: float) -> Job | None:
         """The most urgent study that is complete, or whose taker has not been heard of; None where there is none."""
@@ -162,7 +172,7 @@ class Ledger:
     def instances_of(self, study_uid: str) -> list[Received]:
         """What has come of a study, in the order of arrival."""
         query = select(instances).where(instances.c.study_uid == study_uid).order_by(instances.c.id)
-        with self._engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        with self._reading() as connection:
             return [_received(row) for row in connection.execute(query).mappings()]
 
     def take_delivery(self, now: float, lease_s: float, destinations: Sequence[str]) -> Delivery | None:
@@ -194,6 +204,64 @@ class Ledger:
         where = (deliveries.c.state == "dead") & deliveries.c.id.in_(ids)
         with self._engine.begin() as connection:
             return connection.execute(update(deliveries).where(where).values(state="pending", next_at=now, attempts=0)).rowcount
+
+    def counts(self) -> dict[tuple[str, str], int]:
+        """How many jobs and deliveries are in which state: ("jobs", "failed") -> 2."""
+        with self._reading() as connection:
+            return {
+                (table.name, state): count
+                for table in (jobs, deliveries)
+                for state, count in connection.execute(select(table.c.state, func.count()).group_by(table.c.state))
+            }
+
+    def oldest(self, now: float) -> dict[str, float]:
+        """Seconds that the oldest study, and the oldest result, have been waiting; 0 where none does."""
+        with self._reading() as connection:
+            waits = {
+                "jobs": select(func.min(jobs.c.created_at)).where(jobs.c.state.in_(("collecting", "running"))),
+                "deliveries": select(func.min(deliveries.c.created_at)).where(deliveries.c.state == "pending"),
+            }
+            since = {name: connection.execute(query).scalar() for name, query in waits.items()}
+            return {name: now - at if at is not None else 0.0 for name, at in since.items()}
+
+    def failed_jobs(self) -> list[tuple[str, int, str]]:
+        """Study, attempts and problem of every job that was left to a person."""
+        query = select(jobs.c.study_uid, jobs.c.attempts, jobs.c.problem).where(jobs.c.state == "failed").order_by(jobs.c.id)
+        with self._reading() as connection:
+            return [(study, attempts, problem) for study, attempts, problem in connection.execute(query)]
+
+    def dead_letters(self) -> list[tuple[int, str, str, str]]:
+        """Number, destination, study and reason of every delivery that was given up."""
+        columns = (deliveries.c.id, deliveries.c.destination, deliveries.c.study_uid, deliveries.c.reason)
+        with self._reading() as connection:
+            query = select(*columns).where(deliveries.c.state == "dead").order_by(deliveries.c.id)
+            return [(number, name, study, reason) for number, name, study, reason in connection.execute(query)]
+
+    def again(self, now: float) -> int:
+        """Evaluate failed studies again, and return how many there were."""
+        with self._engine.begin() as connection:
+            values = {"state": "collecting", "ready_at": now, "attempts": 0}
+            return connection.execute(update(jobs).where(jobs.c.state == "failed").values(**values)).rowcount
+
+    def forget(self, before: float) -> list[str]:
+        """Remove studies that were done, and all of whose results were delivered, before a time; returns their files."""
+        unsent = select(deliveries.c.job_id).where((deliveries.c.state != "sent") | (deliveries.c.sent_at >= before))
+        old = select(jobs.c.id, jobs.c.study_uid).where((jobs.c.state == "done") & (jobs.c.updated_at < before) & jobs.c.id.not_in(unsent))
+        with self._engine.begin() as connection:
+            found = connection.execute(old).all()
+            ids, studies = [row[0] for row in found], [row[1] for row in found]
+            of_jobs, of_studies = deliveries.c.job_id.in_(ids), instances.c.study_uid.in_(studies)
+            files = [*connection.execute(select(deliveries.c.file).where(of_jobs)).scalars()]
+            files += connection.execute(select(instances.c.file).where(of_studies)).scalars()
+            connection.execute(delete(deliveries).where(of_jobs))
+            connection.execute(delete(instances).where(of_studies))
+            connection.execute(delete(jobs).where(jobs.c.id.in_(ids)))
+            return files
+
+    def files(self) -> set[str]:
+        """Every file that something still refers to."""
+        with self._reading() as connection:
+            return {name for table in (instances, deliveries) for name in connection.execute(select(table.c.file)).scalars()}
 
     def _set(self, delivery_id: int, **values: Any) -> None:  # noqa: ANN401  columns of the table
         with self._engine.begin() as connection:

@@ -29,7 +29,7 @@ jobs = Table(
     Column("id", Integer, primary_key=True),
     Column("study_uid", String(64), nullable=False, unique=True),
     Column("state", String(16), nullable=False),
-    Column("priority", Integer, nullable=False, default=PRIORITIES["routine"]),
+    Column("priority", Integer),  # empty: nobody has looked at it
     Column("revision", Integer, nullable=False),  # counts what has arrived: see Ledger.finish_job
     Column("ready_at", Float, nullable=False),
     Column("lease_until", Float, nullable=False, default=0.0),

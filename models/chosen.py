@@ -79,6 +79,7 @@ def read_picture(chosen: Chosen, side: Side | None, tensors: Tensors, thumbnails
         files=picture.files,
         series_instance_uid=header.series_instance_uid if picture.plane else "",
         plane=picture.plane,
+        study_instance_uid=header.study_instance_uid,
     )
 
 

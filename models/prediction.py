@@ -86,6 +86,7 @@ class UsedImage:
     files: int = 1
     series_instance_uid: str = ""  # of a volume; its instances are then not named one by one
     plane: Plane | None = None  # of a volume; `rows`, `columns` and `geometry` are then those of the plane
+    study_instance_uid: str = ""
 
 
 @dataclass(frozen=True)

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
+from service.api.renderings import RENDERINGS
 from service.errors import NotAcceptableError
-
-JSON, PNG = "application/json", "image/png"
-RENDERINGS = (JSON, PNG)  # the first is the default
 
 
 def rendering(accept: str) -> str:

@@ -12,23 +12,24 @@ from models.prediction import Prediction
 from models.study import Study
 from service.api import problems
 from service.api.about import CapabilitiesOut, DecoderOut, LimitsOut, PanelOut, describe
-from service.api.negotiate import JSON, PNG, rendering
+from service.api.negotiate import rendering
+from service.api.renderings import JSON, RENDERINGS
 from service.api.schemas import PredictionOut
 from service.api.serving import Service, Serving, Target, while_caller_waits
 from service.api.unpack import unpack
 from service.errors import InvalidParameterError, Pointed, UnknownModelError
-from service.formats.overlay import render_png
 from service.predictor import Predictor
 
 router = APIRouter()
 UNKNOWN_MODEL = problems.documented([UnknownModelError])
+OTHERS: dict[str, Any] = {kind: {} for kind in RENDERINGS if kind != JSON}  # beside JSON, which has the model's schema
 
 
 @router.post(
     "/predict/{model}",
     tags=["predict"],
     response_class=Response,
-    responses={200: {"model": PredictionOut, "content": {PNG: {}}, "description": "The answer"}, **problems.documented(problems.KINDS)},
+    responses={200: {"model": PredictionOut, "content": OTHERS, "description": "The answer"}, **problems.documented(problems.KINDS)},
 )
 async def predict(request: Request, predictor: Target, serving: Service) -> Response:
     """Evaluate one study: its images and metadata in one of four forms, the answer in the form that Accept asks for."""
@@ -47,7 +48,7 @@ async def capabilities(serving: Service) -> CapabilitiesOut:
     """What this running service reads and renders; each decoder was tried with a known image when it started."""
     states = {name: predictor.state for name, predictor in serving.predictors.items()}
     decoders = [DecoderOut.model_validate(each) for each in serving.decoders()]
-    return CapabilitiesOut(models=states, decoders=decoders, renderings=[JSON, PNG], limits=LimitsOut.model_validate(serving.limits))
+    return CapabilitiesOut(models=states, decoders=decoders, renderings=list(RENDERINGS), limits=LimitsOut.model_validate(serving.limits))
 
 
 @router.get("/models", tags=["models"])
@@ -82,13 +83,11 @@ async def _answer(request: Request, predictor: Predictor, serving: Serving, stud
 
 
 async def _pack(request: Request, predictor: Predictor, kind: str, prediction: Prediction) -> Response:
-    if kind == PNG:
-        body = await asyncio.to_thread(render_png, predictor.spec, prediction)
-    else:
-        body = PredictionOut.of(predictor.identity, prediction).to_json()
+    chosen, given = RENDERINGS[kind], (predictor.identity, prediction)
+    body = await asyncio.to_thread(chosen.render, *given) if chosen.slow else chosen.render(*given)
     timing = ", ".join(f"{stage};dur={milliseconds:.3f}" for stage, milliseconds in request.state.timing_ms.items())
     headers = {"Server-Timing": timing, "Vary": "Accept", **problems.NO_STORE}
-    return Response(body, media_type=kind if kind == PNG else JSON, headers=headers)
+    return Response(body, media_type=kind, headers=headers)
 
 
 def _asked(request: Request, predictor: Predictor) -> list[str]:

@@ -6,6 +6,9 @@ from service.api.renderings import RENDERINGS
 from service.errors import NotAcceptableError
 
 
+FHIR_VERSIONS = {"4.0", "4.3"}  # R4, and R4B, which reads the same (R4, http.html#version-parameter)
+
+
 def rendering(accept: str) -> str:
     """The rendering with the highest quality; the default where several are equal, or the header is empty.
 
@@ -24,9 +27,11 @@ def rendering(accept: str) -> str:
 
 def _range(text: str) -> tuple[str, float]:
     kind, *parameters = (piece.strip().lower() for piece in text.split(";"))
-    stated = next((piece[2:] for piece in parameters if piece.startswith("q=")), "1")
+    stated = dict(piece.split("=", 1) for piece in reversed(parameters) if "=" in piece)
+    if stated.get("fhirversion", "4.0") not in FHIR_VERSIONS:
+        return kind, 0.0
     try:
-        return kind, min(1.0, max(0.0, float(stated)))
+        return kind, min(1.0, max(0.0, float(stated.get("q", "1"))))
     except ValueError:
         return kind, 0.0
 

@@ -31,6 +31,6 @@ def _png(identity: Identity, prediction: Prediction) -> bytes:
 JSON, PNG, FHIR = "application/json", "image/png", "application/fhir+json"
 RENDERINGS = {  # the first is the default
     JSON: Rendering(_json),
-    FHIR: Rendering(render_fhir),
     PNG: Rendering(_png, slow=True),
+    FHIR: Rendering(render_fhir),
 }

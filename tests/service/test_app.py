@@ -73,7 +73,7 @@ async def test_what_the_service_can_do_was_tried(client):
     assert answer["models"] == {"bmd": "ready"}
     assert {each["syntax"] for each in answer["decoders"]} == {*SYNTAXES, "png", "jpeg"}
     assert all(each["works"] for each in answer["decoders"])
-    assert "image/png" in answer["renderings"]
+    assert answer["renderings"] == ["application/json", "image/png", "application/fhir+json"]
     assert answer["limits"]["max_instances"] > 0
     assert 'chiasm_decoder_works{decoder="imagecodecs' in (await client.get("/metrics")).text
 

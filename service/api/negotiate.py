@@ -5,7 +5,6 @@ from __future__ import annotations
 from service.api.renderings import RENDERINGS
 from service.errors import NotAcceptableError
 
-
 FHIR_VERSIONS = {"4.0", "4.3"}  # R4, and R4B, which reads the same (R4, http.html#version-parameter)
 
 

@@ -68,7 +68,8 @@ def cut(image: ImageInput, volume: Volume, header: Header, _: Side | None) -> Pi
     plane = Plane(PLANE, (origin[0], origin[1], origin[2]), spacing, volume.shape)
     units = f" in {volume.header.units}" if volume.header.units not in {"", UNSPECIFIED} else ""
     decoded = Image(_scaled(pixels), seen, section.decoder, lut=f"modality values{units}")
-    return Picture(decoded, digest_of([file.sha256 for file in volume.files]), len(volume.files), plane)
+    uids = tuple(dict.fromkeys(file.sop_instance_uid for file in volume.files))
+    return Picture(decoded, digest_of([file.sha256 for file in volume.files]), len(volume.files), plane, uids)
 
 
 def square(section: Section) -> tuple[NDArray[np.float32], float]:

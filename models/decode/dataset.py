@@ -90,7 +90,7 @@ class DataSet:
     def __contains__(self, tag: Tag) -> bool:
         return tag in self.elements
 
-    def raw(self, tag: Tag) -> bytes:
+    def raw(self, tag: int) -> bytes:
         """The value as it stands, without its padding; empty where absent. For small values only."""
         element = self.elements.get(tag)
         return b"" if element is None or element.undefined_length else bytes(element.value).strip(b" \0")

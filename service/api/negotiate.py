@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from service.api.renderings import RENDERINGS
+from service.api.renderings import DICOM, FHIR, RELATED, RENDERINGS
 from service.errors import NotAcceptableError
 
 FHIR_VERSIONS = {"4.0", "4.3"}  # R4, and R4B, which reads the same (R4, http.html#version-parameter)
@@ -26,8 +26,10 @@ def rendering(accept: str) -> str:
 
 def _range(text: str) -> tuple[str, float]:
     kind, *parameters = (piece.strip().lower() for piece in text.split(";"))
-    stated = dict(piece.split("=", 1) for piece in reversed(parameters) if "=" in piece)
-    if stated.get("fhirversion", "4.0") not in FHIR_VERSIONS:
+    stated = dict(piece.split("=", 1) for piece in reversed(parameters) if "=" in piece)  # of two, the first
+    if kind == RELATED and stated.get("type", DICOM).strip('"') != DICOM:
+        return kind, 0.0  # parts of another type than ours (RFC 2387)
+    if kind == FHIR and stated.get("fhirversion", "4.0") not in FHIR_VERSIONS:
         return kind, 0.0
     try:
         return kind, min(1.0, max(0.0, float(stated.get("q", "1"))))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import UTC, datetime
 from typing import Any
 
 from fastapi import APIRouter, Request, Response
@@ -13,7 +14,7 @@ from models.study import Study
 from service.api import problems
 from service.api.about import CapabilitiesOut, DecoderOut, LimitsOut, PanelOut, describe
 from service.api.negotiate import rendering
-from service.api.renderings import JSON, RENDERINGS
+from service.api.renderings import JSON, RENDERINGS, Answer
 from service.api.schemas import PredictionOut
 from service.api.serving import Service, Serving, Target, while_caller_waits
 from service.api.unpack import unpack
@@ -21,15 +22,15 @@ from service.errors import InvalidParameterError, Pointed, UnknownModelError
 from service.predictor import Predictor
 
 router = APIRouter()
+ANSWERS = {"model": PredictionOut, "content": {kind: {} for kind in RENDERINGS if kind != JSON}, "description": "The answer"}
 UNKNOWN_MODEL = problems.documented([UnknownModelError])
-OTHERS: dict[str, Any] = {kind: {} for kind in RENDERINGS if kind != JSON}  # beside JSON, which has the model's schema
 
 
 @router.post(
     "/predict/{model}",
     tags=["predict"],
     response_class=Response,
-    responses={200: {"model": PredictionOut, "content": OTHERS, "description": "The answer"}, **problems.documented(problems.KINDS)},
+    responses={200: ANSWERS, **problems.documented(problems.KINDS)},
 )
 async def predict(request: Request, predictor: Target, serving: Service) -> Response:
     """Evaluate one study: its images and metadata in one of four forms, the answer in the form that Accept asks for."""
@@ -38,9 +39,10 @@ async def predict(request: Request, predictor: Target, serving: Service) -> Resp
     with serving.counted(predictor.spec), serving.budget.lease() as take:
         asked = _asked(request, predictor)
         study = await unpack(request, predictor.spec, serving.limits, take)
+        at = datetime.now(UTC)
         request.state.instances = len(study.parts)
         prediction = await _answer(request, predictor, serving, study, asked)
-        return await _pack(request, predictor, kind, prediction)
+        return await _pack(request, kind, Answer(predictor.identity, study, prediction, at))
 
 
 @router.get("/capabilities", tags=["models"])
@@ -82,12 +84,11 @@ async def _answer(request: Request, predictor: Predictor, serving: Serving, stud
     return prediction
 
 
-async def _pack(request: Request, predictor: Predictor, kind: str, prediction: Prediction) -> Response:
-    chosen, given = RENDERINGS[kind], (predictor.identity, prediction)
-    body = await asyncio.to_thread(chosen.render, *given) if chosen.slow else chosen.render(*given)
+async def _pack(request: Request, kind: str, answer: Answer) -> Response:
+    render = RENDERINGS[kind]
+    body, media_type = render(answer) if kind == JSON else await asyncio.to_thread(render, answer)
     timing = ", ".join(f"{stage};dur={milliseconds:.3f}" for stage, milliseconds in request.state.timing_ms.items())
-    headers = {"Server-Timing": timing, "Vary": "Accept", **problems.NO_STORE}
-    return Response(body, media_type=kind, headers=headers)
+    return Response(body, media_type=media_type, headers={"Server-Timing": timing, "Vary": "Accept", **problems.NO_STORE})
 
 
 def _asked(request: Request, predictor: Predictor) -> list[str]:

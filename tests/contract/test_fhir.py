@@ -58,8 +58,8 @@ def test_the_three_classes_of_cognition_are_one_result(running: str) -> None:
     written = httpx.post(f"{running}/predict/alzheimer", headers=FHIR, timeout=60, **example("alzheimer", ".dcm")).content
     (group,) = groups(written)
     (positive,) = [each["name"] for each in answer(written)["findings"] if each["positive"]]
-    assert group == {"members": ["cn", "mci", "ad"], "told": {"MOST-LIKELY-CLASS": positive}}
-    assert {kind_of(each) for each in resources(written, "Observation")} == {"CLASS-PROBABILITY", "CLASS-PROBABILITIES"}
+    assert group == {"members": ["cn", "mci", "ad"], "told": {"MOST-LIKELY": positive}}
+    assert {kind_of(each) for each in resources(written, "Observation")} == {"CLASS-PROB", "CLASSES"}
 
 
 @pytest.mark.slow

@@ -5,6 +5,7 @@ from pydicom.sr._concepts_dict import concepts
 
 from models import SPECS
 from models.spec import LOCAL_SCHEME, Code
+from service.formats import terms
 from service.formats.fhir import terminology
 from tests.models.terminology import (
     DCM,
@@ -20,7 +21,9 @@ from tests.models.terminology import (
     verhoeff_is_valid,
 )
 
-SYSTEMS = {"SCT": SCT, "DCM": DCM, "LN": LN, "UCUM": "http://unitsofmeasure.org", LOCAL_SCHEME: LOCAL}
+SHORT_STRING = 16  # characters of a Code Value, PS3.5 table 6.2-1
+UCUM = "http://unitsofmeasure.org"
+SYSTEMS = {"SCT": SCT, "DCM": DCM, "LN": LN, "UCUM": UCUM, LOCAL_SCHEME: LOCAL}
 
 
 def spec_codes(spec):
@@ -39,19 +42,29 @@ def spec_codes(spec):
     return [(SYSTEMS[each["scheme_designator"]], each["value"], each["meaning"]) for each in walk(spec.model_dump())]
 
 
-def fhir_codes():
-    """Every code that the FHIR rendering adds: its constants, and those in its tables."""
-    held = [each for value in vars(terminology).values() for each in (value.values() if is_table(value) else [value])]
+def rendered_codes(module):
+    """Every code that a rendering adds: its constants, and those in its tables."""
+    held = [each for value in vars(module).values() for each in (value.values() if is_table(value) else [value])]
     ours = [(SYSTEMS[each.scheme_designator], each.value, each.meaning) for each in held if isinstance(each, Code)]
-    hl7 = [each for each in vars(terminology).values() if isinstance(each, dict) and "code" in each]
-    return ours + [(each["system"], each["code"], each["display"]) for each in hl7]
+    hl7 = [each for each in vars(module).values() if isinstance(each, dict) and "code" in each]
+    return [each for each in ours if each[0] != UCUM] + [(each["system"], each["code"], each["display"]) for each in hl7]
 
 
 def is_table(value):
     return isinstance(value, dict) and all(isinstance(each, Code) for each in value.values())
 
 
-USED = {"fhir": fhir_codes(), **{name: spec_codes(spec) for name, spec in SPECS.items()}}
+def class_codes():
+    """What DICOM calls the probability and the threshold of each of several exclusive classes."""
+    classes = [each for spec in SPECS.values() for part in spec.classifications if part.exclusive for each in part.classes]
+    made = [make(each) for each in classes for make in (terms.class_probability, terms.class_threshold)]
+    return [(SYSTEMS[each.scheme_designator], each.value, each.meaning) for each in made]
+
+
+USED = {
+    "fhir": rendered_codes(terminology), "terms": rendered_codes(terms), "classes": class_codes(),
+    **{name: spec_codes(spec) for name, spec in SPECS.items()},
+}  # fmt: skip
 
 
 @pytest.mark.parametrize("user", USED)
@@ -74,6 +87,12 @@ def test_what_is_said_to_be_dicoms_stands_in_its_tables():
 
 def test_each_scheme_has_the_uri_that_fhir_gives_it():
     assert terminology.SYSTEMS == SYSTEMS
+
+
+def test_a_code_of_ours_means_one_thing_and_fits_into_a_short_string():
+    ours = {(code, display) for codes in USED.values() for system, code, display in codes if system == LOCAL}
+    assert len({code for code, _ in ours}) == len(ours)
+    assert [code for code, _ in ours if len(code) > SHORT_STRING] == []
 
 
 @pytest.mark.parametrize(("system", "code"), SEEN_ELSEWHERE_AND_WRONG)

@@ -5,7 +5,6 @@ diagnosis. No Patient: a Prediction does not know whose it is, and `subject` is 
 a time, and the same study must give the same bytes.
 """
 
-from service.formats.fhir.algorithm import Algorithm
 from service.formats.fhir.bundle import render_fhir
 
-__all__ = ["Algorithm", "render_fhir"]
+__all__ = ["render_fhir"]

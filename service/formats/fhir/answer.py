@@ -9,7 +9,9 @@ from functools import cached_property
 from uuid import UUID, uuid5
 
 from models.prediction import Prediction, UsedImage
-from service.formats.fhir.algorithm import Algorithm, warnings
+from service import __version__
+from service.formats.algorithm import Algorithm
+from service.formats.fhir.device import warnings
 from service.formats.fhir.terminology import NAMESPACE, Json
 
 OID = re.compile(r"[0-2](\.(0|[1-9][0-9]*))+")  # R4's datatype oid, without urn:oid:
@@ -24,7 +26,7 @@ class Answer:
 
     @cached_property
     def namespace(self) -> UUID:
-        """A UUIDv5 of what was read and of what read it: the same study and settings have the same identifiers, others have others.
+        """A UUIDv5 of what was read and of what read it, this software included: the same have the same identifiers, others others.
 
         The checks count too: a service with another gate, or other limits, gives another answer.
         """
@@ -33,7 +35,7 @@ class Answer:
         genotypes = reading.genotypes.sha256 if reading.genotypes else None
         metadata = {name: [field.value, field.source] for name, field in reading.metadata.items()}
         checks = [[check.check, check.passed, check.detail] for check in self.prediction.quality]
-        who = [algorithm.spec.digest(), algorithm.digest, algorithm.provider]
+        who = [algorithm.spec.digest(), algorithm.digest, algorithm.provider, __version__]
         return uuid5(NAMESPACE, json.dumps([who, files, genotypes, metadata, checks], sort_keys=True, allow_nan=False))
 
     def urn(self, role: str) -> str:
@@ -48,7 +50,7 @@ class Answer:
 
     def notes(self, *own: str) -> list[Json]:
         """Warnings and a resource's own notes first, then the reservations about the whole answer, then what was read."""
-        texts = [*warnings(self.algorithm.spec), *own, *self.reservations, *self._files()]
+        texts = [*warnings(self.algorithm), *own, *self.reservations, *self._files()]
         return [{"text": text} for text in texts]
 
     def studies(self) -> list[Json]:

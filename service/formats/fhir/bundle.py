@@ -12,8 +12,9 @@ from collections.abc import Iterator
 
 from models.prediction import Finding, Prediction
 from models.spec import Classification, ModelSpec
-from service.formats.fhir.algorithm import MANUFACTURER, Algorithm, device, identifier, labelled, warnings
+from service.formats.algorithm import MANUFACTURER, Algorithm
 from service.formats.fhir.answer import Answer
+from service.formats.fhir.device import device, identifier, labelled, warnings
 from service.formats.fhir.observations import finding_observation, group_observation, measurement_observation
 from service.formats.fhir.terminology import REPORT, Json, concept
 
@@ -48,7 +49,7 @@ def _bundle(answer: Answer) -> Json:
     resources = [report, device(answer.algorithm), *measured, *found.values(), *panels]
     return {
         "resourceType": "Bundle",
-        "meta": labelled(answer.algorithm.spec),
+        "meta": labelled(answer.algorithm),
         "identifier": identifier(answer.urn("bundle")),
         "type": "transaction",
         "entry": [_entry(resource) for resource in resources],
@@ -71,13 +72,13 @@ def _report(answer: Answer, results: list[Json]) -> Json:
     made = f"Computed by {spec.name} {spec.version} ({MANUFACTURER}) and not reviewed by a person. {spec.intended_use}"
     return {
         "resourceType": "DiagnosticReport",
-        "meta": labelled(spec),
+        "meta": labelled(answer.algorithm),
         "identifier": [identifier(answer.urn("report"))],
         "status": "preliminary",
         "code": concept(REPORT, spec.title),
         **({"result": [{"reference": _urn(each)} for each in results]} if results else {}),
         **({"imagingStudy": studies} if studies else {}),
-        "conclusion": " ".join([*warnings(spec), made, *answer.reservations]),
+        "conclusion": " ".join([*warnings(answer.algorithm), made, *answer.reservations]),
     }
 
 

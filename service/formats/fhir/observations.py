@@ -13,13 +13,9 @@ from collections.abc import Mapping, Sequence
 
 from models.prediction import Finding, Measurement
 from models.spec import Classification, Code
-from service.formats.fhir.algorithm import device_urn, identifier, labelled, method
 from service.formats.fhir.answer import Answer
+from service.formats.fhir.device import device_urn, identifier, labelled, method
 from service.formats.fhir.terminology import (
-    CATEGORIES,
-    CATEGORY,
-    CHOSEN,
-    CLASS_GROUP,
     CLASS_PROBABILITY,
     FINDING,
     FINDING_PROBABILITY,
@@ -29,18 +25,15 @@ from service.formats.fhir.terminology import (
     JUDGED_NEGATIVE,
     JUDGED_POSITIVE,
     LATERALITY,
-    LEVEL,
-    LIKELIEST,
-    POSITIVE,
     REFERENCE,
     RESERVATION,
     SCALE,
     SIDES,
-    THRESHOLD,
     Json,
     concept,
     quantity,
 )
+from service.formats.terms import CATEGORIES, CATEGORY, CHOSEN, CLASS_GROUP, LEVEL, LIKELIEST, POSITIVE, THRESHOLD
 
 EXCLUSIVE = "One of {classes} classes that exclude each other: their probabilities sum to 1. Not a diagnosis."
 
@@ -86,7 +79,7 @@ def group_observation(answer: Answer, group: Classification, findings: Sequence[
         if finding.positive
     ]
     notes = [f"Reservation ({finding.name}): {finding.reservation}" for finding in findings if finding.reservation]
-    code = concept(CLASS_GROUP, f"{CLASS_GROUP.meaning}; not a diagnosis")
+    code = concept(CLASS_GROUP, f"Image- and marker-based: {CLASS_GROUP.meaning.lower()}; not a diagnosis")
     return {
         **_observation(answer, f"group {group.tensor}", code, notes),
         "hasMember": [{"reference": answer.urn(f"finding {finding.name}")} for finding in findings],
@@ -99,7 +92,7 @@ def _observation(answer: Answer, role: str, code: Json, notes: Sequence[str]) ->
     studies = answer.studies()
     return {
         "resourceType": "Observation",
-        "meta": labelled(answer.algorithm.spec),
+        "meta": labelled(answer.algorithm),
         "identifier": [identifier(answer.urn(role))],
         "status": "preliminary",
         "category": [{"coding": [IMAGING]}],

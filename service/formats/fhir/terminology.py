@@ -9,6 +9,7 @@ from typing import Any
 from uuid import UUID
 
 from models.spec import LOCAL_SCHEME, Code
+from service.formats.terms import LEFT, RIGHT, local
 
 Json = dict[str, Any]
 
@@ -29,35 +30,15 @@ REPORT = Code(value="126000", scheme_designator="DCM", meaning="Imaging Measurem
 FINDING = Code(value="121071", scheme_designator="DCM", meaning="Finding")
 ARTIFICIAL_INTELLIGENCE = Code(value="123110", scheme_designator="DCM", meaning="Artificial Intelligence")
 LATERALITY = Code(value="272741003", scheme_designator="SCT", meaning="Laterality")
-SIDES = {
-    "left": Code(value="7771000", scheme_designator="SCT", meaning="Left"),
-    "right": Code(value="24028007", scheme_designator="SCT", meaning="Right"),
-}
+SIDES = {"left": LEFT, "right": RIGHT}
 
-
-def _local(value: str, meaning: str) -> Code:
-    return Code(value=value, scheme_designator=LOCAL_SCHEME, meaning=meaning)
-
-
-FINDING_PROBABILITY = _local("FINDING-PROBABILITY", "Probability of a finding, estimated by a model")
-CLASS_PROBABILITY = _local("CLASS-PROBABILITY", "Image- and marker-based class probability")
-CLASS_GROUP = _local("CLASS-PROBABILITIES", "Image- and marker-based probabilities of classes that exclude each other")
-LIKELIEST = _local("MOST-LIKELY-CLASS", "Most likely class")
-CHOSEN = _local("CLASS-BY-THRESHOLD", "Class chosen by thresholds, not the most likely one")
-THRESHOLD = _local("THRESHOLD", "Probability from which it is judged positive")
-POSITIVE = _local("POSITIVE", "Judged positive")
-RESERVATION = _local("RESERVATION", "Why nobody should act on it")
-INTERVAL = _local("PREDICTION-INTERVAL", "Range that holds the true value with the stated probability")
-LEVEL = _local("INTERVAL-LEVEL", "Probability that the prediction interval holds the true value")
-REFERENCE = _local("REFERENCE-POPULATION", "Reference population")
-SCALE = _local("SCALE", "Scale of the measurement")
-CATEGORY = _local("CATEGORY", "Category of the measured value, estimated and not a diagnosis")
-NOT_CLINICAL = _local("NOT-FOR-CLINICAL-USE", "Not for clinical use")
-CATEGORIES = {  # WHO's, of a T-score
-    "normal": _local("WHO-NORMAL", "T-score -1.0 or above, estimated"),
-    "low_bone_mass": _local("WHO-LOW-BONE-MASS", "T-score below -1.0 and above -2.5, estimated"),
-    "osteoporosis": _local("WHO-OSTEOPOROSIS", "T-score -2.5 or below, estimated"),
-}
+FINDING_PROBABILITY = local("FINDING-PROB", "Probability of a finding, estimated by a model")
+CLASS_PROBABILITY = local("CLASS-PROB", "Image- and marker-based class probability")
+RESERVATION = local("RESERVATION", "Why nobody should act on it")
+INTERVAL = local("INTERVAL", "Range that holds the true value with the stated probability")
+REFERENCE = local("REFERENCE", "Reference population")
+SCALE = local("SCALE", "Scale of the measurement")
+NOT_CLINICAL = local("NOT-CLINICAL", "Not for clinical use")
 
 ASSERTED_BY_AI = {"system": f"{HL7}/v3-ObservationValue", "code": "AIAST", "display": "Artificial Intelligence asserted"}
 IMAGING = {"system": f"{HL7}/observation-category", "code": "imaging", "display": "Imaging"}

@@ -12,8 +12,8 @@ from typing import Any
 Json = dict[str, Any]
 LOCAL = "urn:oid:2.25.129198560405018149703128892304468611535"
 SCHEMES = {"http://snomed.info/sct": "SCT", "http://dicom.nema.org/resources/ontology/DCM": "DCM", LOCAL: "99CHIASM"}
-PROBABILITIES = {"FINDING-PROBABILITY", "CLASS-PROBABILITY"}
-GROUP = "CLASS-PROBABILITIES"
+PROBABILITIES = {"FINDING-PROB", "CLASS-PROB"}
+GROUP = "CLASSES"
 
 
 def resources(bundle: bytes, kind: str) -> list[Json]:
@@ -86,14 +86,14 @@ def _code(concept: Json) -> Json:
 
 def _measurement(observation: Json) -> Json:
     told, value = components(observation), observation["valueQuantity"]
-    interval = told.get("PREDICTION-INTERVAL")
+    interval = told.get("INTERVAL")
     level = told.get("INTERVAL-LEVEL")
     category, side = told.get("CATEGORY"), told.get("272741003")
     assert value.get("unit", "1") == value["code"]
     read = {
         "name": observation["code"]["text"], "value": value["value"], "unit": value["code"], "code": _code(observation["code"]),
         "interval": {"level": level["value"], "low": interval["low"]["value"], "high": interval["high"]["value"]} if interval else None,
-        "reference": told.get("REFERENCE-POPULATION"), "category": category and category["text"], "scale": told.get("SCALE"),
+        "reference": told.get("REFERENCE"), "category": category and category["text"], "scale": told.get("SCALE"),
         "finding_site": _site(observation), "laterality": side and side["text"],
     }
     return {name: part for name, part in read.items() if part is not None}

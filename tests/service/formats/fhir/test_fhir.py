@@ -51,7 +51,7 @@ def test_classes_that_exclude_each_other_are_one_group(winner):
     values[winner] = 1 - sum(values) + values[winner]
     told = prediction(*exclusive(ALZHEIMER.spec, *values))
     bundle = render_fhir(ALZHEIMER, told)
-    assert groups(bundle) == [{"members": ["cn", "mci", "ad"], "told": {"MOST-LIKELY-CLASS": ["cn", "mci", "ad"][winner]}}]
+    assert groups(bundle) == [{"members": ["cn", "mci", "ad"], "told": {"MOST-LIKELY": ["cn", "mci", "ad"][winner]}}]
     assert len(resources(bundle, "DiagnosticReport")[0]["result"]) == 1
     assert answer(bundle) == in_json(ALZHEIMER, told)
 
@@ -59,7 +59,7 @@ def test_classes_that_exclude_each_other_are_one_group(winner):
 def test_a_class_that_a_threshold_chose_is_not_called_the_likeliest():
     benign, malignant = exclusive(BREAST.spec, 0.6, 0.4)
     told = prediction(replace(benign, positive=False), replace(malignant, threshold=0.2, positive=True))
-    assert groups(render_fhir(BREAST, told))[0]["told"] == {"CLASS-BY-THRESHOLD": "malignant"}
+    assert groups(render_fhir(BREAST, told))[0]["told"] == {"BY-THRESHOLD": "malignant"}
 
 
 def test_no_class_is_told_where_none_is_positive():
@@ -71,7 +71,7 @@ def test_a_probability_is_never_called_a_diagnosis_or_a_condition():
     bundle = render_fhir(ALZHEIMER, prediction(*exclusive(ALZHEIMER.spec, 0.1, 0.2, 0.7)))
     assert {entry["resource"]["resourceType"] for entry in json.loads(bundle)["entry"]} == {"DiagnosticReport", "Device", "Observation"}
     assert all(each["code"]["coding"][0]["system"] == LOCAL for each in observations(bundle))
-    members = [each for each in observations(bundle) if kind_of(each) == "CLASS-PROBABILITY"]
+    members = [each for each in observations(bundle) if kind_of(each) == "CLASS-PROB"]
     assert all(each["code"]["text"].startswith("Image- and marker-based class probability: ") for each in members)
     assert all("Not a diagnosis" in each["note"][1]["text"] for each in members)
 
@@ -92,7 +92,7 @@ def test_a_finding_that_nobody_should_act_on_is_indeterminate_and_says_why():
 def test_a_group_repeats_the_reservations_of_its_members():
     benign, malignant = exclusive(BREAST.spec, 0.6, 0.4)
     bundle = render_fhir(BREAST, prediction(replace(benign, reservation="why"), malignant))
-    (group,) = [each for each in observations(bundle) if kind_of(each) == "CLASS-PROBABILITIES"]
+    (group,) = [each for each in observations(bundle) if kind_of(each) == "CLASSES"]
     assert "Reservation (benign): why" in [note["text"] for note in group["note"]]
 
 
@@ -115,7 +115,7 @@ def test_every_resource_of_a_synthetic_artifact_says_that_it_is_not_for_clinical
     who = identity(name)
     bundle = json.loads(render_fhir(who, prediction(FINDING, measurements=(MEASUREMENT,))))
     for resource in (bundle, *(entry["resource"] for entry in bundle["entry"])):
-        assert [tag["code"] for tag in resource["meta"]["tag"]] == ["NOT-FOR-CLINICAL-USE"]
+        assert [tag["code"] for tag in resource["meta"]["tag"]] == ["NOT-CLINICAL"]
     for entry in bundle["entry"]:
         words = entry["resource"].get("conclusion") or entry["resource"]["note"][0]["text"]
         assert words.startswith("Not for clinical use: trained on synthetic phantoms.")
@@ -124,7 +124,7 @@ def test_every_resource_of_a_synthetic_artifact_says_that_it_is_not_for_clinical
 def test_a_clinical_artifact_is_not_warned_of():
     bundle = render_fhir(identity("chest", "a hospital's own films"), prediction(FINDING))
     assert b"ot for clinical use" not in bundle
-    assert b"NOT-FOR-CLINICAL-USE" not in bundle
+    assert b"NOT-CLINICAL" not in bundle
 
 
 def test_every_result_is_preliminary_and_labelled_as_asserted_by_a_machine():

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Protocol
 from uuid import uuid5
 
-from models.postprocess import SYNTHETIC
-from models.spec import ModelSpec
+from service.formats.algorithm import MANUFACTURER, Algorithm, is_synthetic
 from service.formats.fhir.terminology import (
     ARTIFACT_SYSTEM,
     ARTIFICIAL_INTELLIGENCE,
@@ -18,24 +16,6 @@ from service.formats.fhir.terminology import (
     concept,
 )
 
-MANUFACTURER = "Chiasm"
-
-
-class Algorithm(Protocol):
-    """What identifies a network: its exported spec, the digest of its artifact, and where it runs."""
-
-    @property
-    def spec(self) -> ModelSpec:
-        """The exported spec, with what training measured."""
-
-    @property
-    def digest(self) -> str:
-        """SHA-256 of model.onnx."""
-
-    @property
-    def provider(self) -> str:
-        """The execution provider."""
-
 
 def device_urn(algorithm: Algorithm) -> str:
     """The same for every answer of one artifact."""
@@ -45,10 +25,10 @@ def device_urn(algorithm: Algorithm) -> str:
 def device(algorithm: Algorithm) -> Json:
     """The network (R4, device.html). An artifact that is trained anew is another device."""
     spec = algorithm.spec
-    notes = [*warnings(spec), f"Intended use: {spec.intended_use}", *(f"Limitation: {each}" for each in spec.limitations)]
+    notes = [*warnings(algorithm), f"Intended use: {spec.intended_use}", *(f"Limitation: {each}" for each in spec.limitations)]
     return {
         "resourceType": "Device",
-        "meta": tagged(spec),
+        "meta": tagged(algorithm),
         "identifier": [identifier(device_urn(algorithm)), {"system": ARTIFACT_SYSTEM, "value": algorithm.digest}],
         "status": "active",
         "manufacturer": MANUFACTURER,
@@ -66,21 +46,20 @@ def method(algorithm: Algorithm) -> Json:
     return concept(ARTIFICIAL_INTELLIGENCE, f"{spec.title}; {spec.name} {spec.version}, {algorithm.provider}")
 
 
-def warnings(spec: ModelSpec) -> list[str]:
+def warnings(algorithm: Algorithm) -> list[str]:
     """What must be read with everything that a network without patients in its training says."""
-    trained_on = spec.measured.training_data if spec.measured else "nothing"
-    clinical = spec.measured is not None and trained_on != SYNTHETIC
-    return [] if clinical else [f"{NOT_CLINICAL.meaning}: trained on {trained_on}."]
+    measured = algorithm.spec.measured
+    return [f"{NOT_CLINICAL.meaning}: trained on {measured.training_data if measured else 'nothing'}."] if is_synthetic(algorithm) else []
 
 
-def tagged(spec: ModelSpec) -> Json:
+def tagged(algorithm: Algorithm) -> Json:
     """Metadata that stays with a resource that is lifted out of its Bundle: whether it is for clinical use."""
-    return {"tag": [coding(NOT_CLINICAL)]} if warnings(spec) else {}
+    return {"tag": [coding(NOT_CLINICAL)]} if is_synthetic(algorithm) else {}
 
 
-def labelled(spec: ModelSpec) -> Json:
+def labelled(algorithm: Algorithm) -> Json:
     """Metadata of a result: that no person asserted it (security label AIAST of v3-ObservationValue), and `tagged`."""
-    return {"security": [ASSERTED_BY_AI], **tagged(spec)}
+    return {"security": [ASSERTED_BY_AI], **tagged(algorithm)}
 
 
 def identifier(urn: str) -> Json:

@@ -1,0 +1,25 @@
+"""Prediction -> DICOM objects that an archive keeps: a structured report, and a page for viewers that show none."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from models.decode import Limits
+from models.prediction import Prediction
+from models.study import Study
+from service.formats.algorithm import Algorithm
+from service.formats.dicom.capture import secondary_capture
+from service.formats.dicom.identity import Names
+from service.formats.dicom.report import structured_report
+from service.formats.dicom.result import Result
+from service.formats.dicom.source import source_of
+
+
+def render_dicom(algorithm: Algorithm, study: Study, prediction: Prediction, at: datetime) -> tuple[bytes, bytes]:
+    """The structured report and the page, as files (PS3.10), in the study that the images belong to.
+
+    `at` is when the study was evaluated. Raises NotAcceptableError where no image came as a DICOM file.
+    """
+    source = source_of(study, prediction.reading, Limits())
+    result = Result(algorithm, source, Names.of(algorithm, prediction), at)
+    return structured_report(result, prediction), secondary_capture(result, prediction)

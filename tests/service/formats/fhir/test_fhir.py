@@ -215,8 +215,51 @@ def test_every_coding_has_a_system_a_code_and_its_pinned_display(name):
         assert PINNED[each["system"], each["code"]][0] == each["display"]
 
 
-@pytest.mark.parametrize("element", ["name", "triggeredBy"])
-def test_what_only_a_later_release_has_is_refused(element):
+def break_nothing(bundle):
+    """The control."""
+
+
+def repeat_an_entry(bundle):
+    bundle["entry"].append(bundle["entry"][0])
+
+
+def drop_a_request(bundle):
+    del bundle["entry"][0]["request"]
+
+
+def lose_a_device(bundle):
+    del bundle["entry"][1]
+
+
+def give_a_reason_for_no_value(bundle):
+    bundle["entry"][-1]["resource"]["dataAbsentReason"] = {"text": "unknown"}
+
+
+def call_a_component_like_its_observation(bundle):
+    observation = bundle["entry"][-1]["resource"]
+    observation["component"][0]["code"] = observation["code"]
+
+
+def leave_a_list_empty(bundle):
+    bundle["entry"][-1]["resource"]["note"] = []
+
+
+def use_an_element_of_r5(bundle):
+    bundle["entry"][-1]["resource"]["triggeredBy"] = [{"type": "reflex"}]
+
+
+@pytest.mark.parametrize(
+    ("broken", "said"),
+    [
+        (break_nothing, []), (repeat_an_entry, ["bdl-7"]), (drop_a_request, ["bdl-3"]), (lose_a_device, ["nothing has the fullUrl"]),
+        (give_a_reason_for_no_value, ["obs-6"]), (call_a_component_like_its_observation, ["obs-7"]),
+        (leave_a_list_empty, ["Bundle: .entry.resource.note is empty", "Observation: .note is empty"]),
+        (use_an_element_of_r5, ["Observation.triggeredBy is not R4"]),
+    ],
+)
+def test_what_r4_forbids_is_complained_of(broken, said):
     bundle = json.loads(render_fhir(CHEST, prediction(FINDING)))
-    bundle["entry"][-1]["resource"][element] = []
-    assert f"Observation.{element} is not R4" in list(complaints(bundle))
+    broken(bundle)
+    found = list(complaints(bundle))
+    assert len(found) == len(said)
+    assert all(complaint.startswith(start) for complaint, start in zip(found, said, strict=True))

@@ -10,10 +10,12 @@ from models.prediction import Prediction
 from models.study import Study
 from service.api.schemas import PredictionOut
 from service.formats.dicom import render_dicom
+from service.formats.fhir import render_fhir
 from service.formats.overlay import render_png
 from service.predictor import Identity
 
 JSON, PNG, DICOM, RELATED = "application/json", "image/png", "application/dicom", "multipart/related"
+FHIR = "application/fhir+json"
 
 
 @dataclass(frozen=True)
@@ -37,6 +39,10 @@ def _png(answer: Answer) -> Rendered:
     return render_png(answer.identity.spec, answer.prediction), PNG
 
 
+def _fhir(answer: Answer) -> Rendered:
+    return render_fhir(answer.identity, answer.prediction), FHIR
+
+
 def _dicom(answer: Answer) -> Rendered:
     """The structured report alone: the body of application/dicom is one object."""
     return render_dicom(answer.identity, answer.study, answer.prediction, answer.at)[0], DICOM
@@ -53,4 +59,6 @@ def _related(answer: Answer) -> Rendered:
     return body, f'{RELATED}; type="{DICOM}"; boundary={boundary}'
 
 
-RENDERINGS: dict[str, Callable[[Answer], Rendered]] = {JSON: _json, PNG: _png, DICOM: _dicom, RELATED: _related}
+RENDERINGS: dict[str, Callable[[Answer], Rendered]] = {
+    JSON: _json, PNG: _png, DICOM: _dicom, RELATED: _related, FHIR: _fhir,
+}  # fmt: skip

@@ -23,26 +23,27 @@ PERCENT = Code(value="%", scheme_designator="UCUM", meaning="Percent")
 SHORTER = {"BMD-NECK-EST": "Estimated BMD of femoral neck from radiograph"}
 
 
-def _local(value: str, meaning: str) -> Code:
+def local(value: str, meaning: str) -> Code:
+    """A concept of the project's own scheme; at most 16 characters, so that DICOM needs no Long Code Value (PS3.3 8.8)."""
     return Code(value=value, scheme_designator=LOCAL_SCHEME, meaning=meaning)
 
 
-POSITIVE = _local("POSITIVE", "Judged positive")
-THRESHOLD = _local("THRESHOLD", "Probability from which it is judged positive")
-LEVEL = _local("INTERVAL-LEVEL", "Probability that the prediction interval holds the true value")
-INTERVAL_LOW = _local("INTERVAL-LOW", "Lower limit of the prediction interval")
-INTERVAL_HIGH = _local("INTERVAL-HIGH", "Upper limit of the prediction interval")
-CLASS_GROUP = _local("CLASSES", "Probabilities of classes that exclude each other")
-LOOKED_AT = _local("LOOKED-AT", "Region that the network looked into")
-LIKELIEST = _local("MOST-LIKELY", "Most likely class")
-CHOSEN = _local("BY-THRESHOLD", "Class chosen by thresholds, not the most likely one")
-EVALUATION = _local("EVALUATION", "Whether the study was evaluated")
-NOT_EVALUATED = _local("NOT-EVALUATED", "Not evaluated")
-CATEGORY = _local("CATEGORY", "Category of the measured value, estimated and not a diagnosis")
+POSITIVE = local("POSITIVE", "Judged positive")
+THRESHOLD = local("THRESHOLD", "Probability from which it is judged positive")
+LEVEL = local("INTERVAL-LEVEL", "Probability that the prediction interval holds the true value")
+INTERVAL_LOW = local("INTERVAL-LOW", "Lower limit of the prediction interval")
+INTERVAL_HIGH = local("INTERVAL-HIGH", "Upper limit of the prediction interval")
+CLASS_GROUP = local("CLASSES", "Probabilities of classes that exclude each other")
+LOOKED_AT = local("LOOKED-AT", "Region that the network looked into")
+LIKELIEST = local("MOST-LIKELY", "Most likely class")
+CHOSEN = local("BY-THRESHOLD", "Class chosen by thresholds, not the most likely one")
+EVALUATION = local("EVALUATION", "Whether the study was evaluated")
+NOT_EVALUATED = local("NOT-EVALUATED", "Not evaluated")
+CATEGORY = local("CATEGORY", "Category of the measured value, estimated and not a diagnosis")
 CATEGORIES = {  # WHO's, of a T-score
-    "normal": _local("WHO-NORMAL", "T-score -1.0 or above, estimated"),
-    "low_bone_mass": _local("WHO-LOW-MASS", "T-score below -1.0 and above -2.5, estimated"),
-    "osteoporosis": _local("WHO-OSTEOPOROSIS", "T-score -2.5 or below, estimated"),
+    "normal": local("WHO-NORMAL", "T-score -1.0 or above, estimated"),
+    "low_bone_mass": local("WHO-LOW-MASS", "T-score below -1.0 and above -2.5, estimated"),
+    "osteoporosis": local("WHO-OSTEOPOROSIS", "T-score -2.5 or below, estimated"),
 }
 
 
@@ -50,12 +51,12 @@ def class_probability(part: Class) -> Code:
     """The concept of the probability of one of several exclusive classes."""
     if part.name == "malignant":
         return PROBABILITY_OF_CANCER
-    return _local(f"P-{part.name.upper()}", f"Class probability of {part.name.upper()}")
+    return local(f"P-{part.name.upper()}", f"Class probability of {part.name.upper()}")
 
 
 def class_threshold(part: Class) -> Code:
     """The concept of the threshold that one of several exclusive classes was judged by."""
-    return _local(f"T-{part.name.upper()}", f"Threshold of {part.name.upper()}")
+    return local(f"T-{part.name.upper()}", f"Threshold of {part.name.upper()}")
 
 
 def unit(ucum: str) -> Code:

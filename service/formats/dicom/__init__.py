@@ -8,8 +8,9 @@ from datetime import datetime
 from models.decode import Limits
 from models.prediction import Prediction
 from models.study import Study
+from service.formats.algorithm import Algorithm
 from service.formats.dicom.capture import secondary_capture
-from service.formats.dicom.identity import Algorithm, Names
+from service.formats.dicom.identity import Names
 from service.formats.dicom.report import abstention, structured_report
 from service.formats.dicom.result import Result
 from service.formats.dicom.source import source_of, source_of_files

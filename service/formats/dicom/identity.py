@@ -10,29 +10,12 @@ import json
 import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
 
 from models.prediction import Prediction
-from models.spec import ModelSpec
 from service import __version__
+from service.formats.algorithm import Algorithm
 
 NAMESPACE = uuid.UUID("856df770-caff-421f-a146-27ce89f0de58")  # drawn at random, once
-
-
-class Algorithm(Protocol):
-    """What identifies a network: its exported spec, the digest of its artifact, and where it runs."""
-
-    @property
-    def spec(self) -> ModelSpec:
-        """The exported spec, with what training measured."""
-
-    @property
-    def digest(self) -> str:
-        """SHA-256 of model.onnx."""
-
-    @property
-    def provider(self) -> str:
-        """The execution provider."""
 
 
 def uid(*parts: str) -> str:

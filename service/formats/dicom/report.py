@@ -11,8 +11,9 @@ from pydicom.sr.coding import Code as PydicomCode
 
 from models.prediction import Prediction
 from service.formats import terms
+from service.formats.algorithm import MANUFACTURER, is_synthetic
 from service.formats.dicom.groups import Group, Groups, coded
-from service.formats.dicom.result import MANUFACTURER, NOT_CLINICAL, Result, is_synthetic
+from service.formats.dicom.result import NOT_CLINICAL, Result
 
 SERIES_NUMBER = 9000
 # What was done with each modality (PS3.16 CID 100); the study's own procedure code says why, not what was measured.

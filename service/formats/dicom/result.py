@@ -13,22 +13,15 @@ from pydicom.dataset import Dataset
 from pydicom.sr.codedict import codes
 from pydicom.uid import UID
 
-from models.postprocess import SYNTHETIC
 from models.spec import LOCAL_SCHEME
 from service.formats import terms
-from service.formats.dicom.identity import Algorithm, Names, uid
+from service.formats.algorithm import MANUFACTURER, Algorithm, is_synthetic
+from service.formats.dicom.identity import Names, uid
 from service.formats.dicom.source import Source
 
-MANUFACTURER = "Chiasm"
 NOT_CLINICAL = "Trained on synthetic phantoms. Not for clinical use."
 LO = 64  # characters of a long string, PS3.5 table 6.2-1
 IMPLEMENTATION_UID = UID(uid("implementation"))  # PS3.7 D.3.3.2
-
-
-def is_synthetic(algorithm: Algorithm) -> bool:
-    """Whether nobody may act on what this network says."""
-    measured = algorithm.spec.measured
-    return measured is None or measured.training_data == SYNTHETIC
 
 
 @dataclass(frozen=True)

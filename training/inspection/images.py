@@ -22,7 +22,8 @@ REMEDIES = {
     "field": "Correct these rows.",
 }
 DARK, BRIGHT = 0.97, 0.3  # shares of a picture that are as dark, or as bright, as can be
-ALIKE, ODD, MATCH, FEWEST = 0.6, 0.5, 0.5, 12  # correlations with the mean picture: of most, lost by odd ones, of the turned; pictures needed
+ALIKE, ODD, MATCH = 0.6, 0.5, 0.5  # correlations with the mean picture: of most pictures, lost by an odd one, of the same one turned
+FEWEST = 12  # pictures that make a mean
 RESERVED = ("header_", "burned_in_annotation")  # checks of the reading that are worth a look
 PLACEHOLDER = 0.05  # of all patients: with more under one name, the name is a placeholder
 
@@ -77,7 +78,8 @@ def duplicates(evidence: Evidence) -> Iterator[Finding]:
             words = "byte for byte" if same_bytes else "pixel for pixel"
             groups[words, len(patients) > 1, len(labels) > 1].append(rows)
         for (words, crossing, contrary), found in groups.items():
-            yield _duplicate(evidence, found, f"{name}: {counted(len(found), 'group')} of rows with the same content, {words}", crossing, contrary)
+            said = f"{name}: {counted(len(found), 'group')} of rows with the same content, {words}"
+            yield _duplicate(evidence, found, said, crossing=crossing, contrary=contrary)
 
 
 def header_sides(evidence: Evidence) -> Iterator[Finding]:
@@ -130,7 +132,7 @@ def repeated(evidence: Evidence, name: str) -> Iterator[list[int]]:
     yield from (rows for rows in groups.values() if len(rows) > 1)
 
 
-def _duplicate(evidence: Evidence, groups: Sequence[list[int]], words: str, crossing: bool, contrary: bool) -> Finding:  # noqa: FBT001
+def _duplicate(evidence: Evidence, groups: Sequence[list[int]], words: str, *, crossing: bool, contrary: bool) -> Finding:
     places = tuple(" = ".join(evidence.rows[index].place for index in rows) for rows in groups)
     shown = tuple(index for rows in groups for index in rows)
     if contrary and not crossing:
@@ -140,7 +142,8 @@ def _duplicate(evidence: Evidence, groups: Sequence[list[int]], words: str, cros
         remedy = "Find out whose it is: one of them would stand in the training part and the other in the test."
         labels = ", and with different labels" if contrary else ""
         return Finding("duplicate", "fix", f"{words}, under different patients{labels}.", places, remedy, shown)
-    return Finding("duplicate", "look", f"{words}, of the same patient.", places, "Keep one of them: the other only counts it twice.", shown)
+    remedy = "Keep one of them: the other only counts it twice."
+    return Finding("duplicate", "look", f"{words}, of the same patient.", places, remedy, shown)
 
 
 def _odd(pictures: dict[int, NDArray[np.float64]]) -> Iterator[tuple[int, str]]:
@@ -153,11 +156,16 @@ def _odd(pictures: dict[int, NDArray[np.float64]]) -> Iterator[tuple[int, str]]:
         return
     for index, value in own.items():
         if value < usual - ODD:
-            turns = {"upside down": pictures[index][::-1, ::-1], **{f"turned by {90 * k} degrees": np.rot90(pictures[index], k) for k in (1, 3)}}
-            matches = {f"look {words}": _correlation(picture, mean) for words, picture in turns.items()}
-            matches["look like a negative, dark and bright exchanged"] = -value
-            best = max(matches, key=lambda words: matches[words])
-            yield index, best if matches[best] > MATCH else "look unlike all the others"
+            yield index, _how_odd(pictures[index], mean)
+
+
+def _how_odd(picture: NDArray[np.float64], mean: NDArray[np.float64]) -> str:
+    """What would make a picture like the others, in words."""
+    turned = {"upside down": picture[::-1, ::-1], "mirrored from top to bottom": picture[::-1], "dark where others are bright": -picture}
+    turned |= {f"turned by {90 * k} degrees": np.rot90(picture, k) for k in (1, 3)}
+    matches = {words: _correlation(each, mean) for words, each in turned.items()}
+    best = max(matches, key=lambda words: matches[words])
+    return best if matches[best] > MATCH else "unlike all the others"
 
 
 def _correlation(one: NDArray[np.float64], other: NDArray[np.float64]) -> float:

@@ -57,7 +57,7 @@ class Seen:
     bad_fields: Mapping[str, str] = field(default_factory=dict)  # field -> what is wrong with its value
 
 
-def see_all(spec: ModelSpec, rows: Sequence[Row], shown: frozenset[int], workers: int | None = None, *, progress: bool = True) -> list[Seen]:
+def see_all(spec: ModelSpec, rows: Sequence[Row], shown: frozenset[int], workers: int | None, *, progress: bool) -> list[Seen]:
     """`see` of every row, with pictures of those that are `shown`, in this process or in several."""
     jobs = [(row, index in shown) for index, row in enumerate(rows)]
     return list(tqdm(_mapped(spec, jobs, workers), total=len(jobs), desc="read every file", unit="study", disable=not progress))
@@ -144,7 +144,7 @@ def _inside(geometry: Geometry, shape: tuple[int, ...]) -> NDArray[np.bool_]:
 def _shown(image: ImageInput, reading: Reading) -> Picture:
     """The network's picture, its normalisation undone."""
     values = reading.tensors[image.name][0] * image.std[0] + image.mean[0]
-    return (255 * np.clip(values, 0, 1)).round().astype(np.uint8)
+    return np.asarray((255 * np.clip(values, 0, 1)).round(), np.uint8)
 
 
 def _resized(picture: Picture, side: int) -> Picture:

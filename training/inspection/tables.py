@@ -103,7 +103,8 @@ def contradicting_labels(evidence: Evidence) -> Iterator[Finding]:
             rule = f"{alone} stands beside a finding" if alone else "not exactly one class holds"
             places = tuple(f"{evidence.rows[index].place} · {alternatives(evidence.label(index))}" for index in wrong)
             remedy = "Look at the pictures and decide: as they stand these labels cannot both be learned."
-            yield Finding("contradiction", "fix", f"{counted(len(wrong), 'row')} with contradicting labels: {rule}.", places, remedy, tuple(wrong))
+            said = f"{counted(len(wrong), 'row')} with contradicting labels: {rule}."
+            yield Finding("contradiction", "fix", said, places, remedy, tuple(wrong))
 
 
 def one_answer(evidence: Evidence) -> Iterator[Finding]:

@@ -27,6 +27,7 @@ from training.data import study_of
 from training.sources import Row
 
 TINY, PICTURE = 16, 112  # sides, in pixels, of what is compared and of what is shown
+NEARLY = 5  # of 255: as dark, or as bright, as can be, but for what JPEG adds
 NOTHING = Header("dicom", 0, 0)
 Picture = NDArray[np.uint8]
 
@@ -130,8 +131,8 @@ def _read_view(view: View, name: str, reading: Reading, picture: Picture | None)
         return replace(view, content=content)
     inside = picture[_inside(used.geometry, picture.shape)]
     return replace(
-        view, content=content, rows=used.rows, columns=used.columns, dark=float(np.mean(inside == 0)), bright=float(np.mean(inside == 255)),
-        tiny=_resized(picture, TINY),
+        view, content=content, rows=used.rows, columns=used.columns, dark=float(np.mean(inside <= NEARLY)),
+        bright=float(np.mean(inside >= 255 - NEARLY)), tiny=_resized(picture, TINY),
     )  # fmt: skip
 
 

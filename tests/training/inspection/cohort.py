@@ -68,6 +68,8 @@ def with_pixels(path, change):
         path.write_bytes(gzip.compress(nibabel.Nifti1Image(values.astype("<i2"), volume.affine).to_bytes()))
     elif path.suffix == ".dcm":
         with dicom(path) as dataset:
+            if dataset.file_meta.TransferSyntaxUID.is_compressed:
+                dataset.decompress(generate_instance_uid=False)
             set_pixels(dataset, change(dataset.pixel_array))
     else:
         write_jpeg(path, change(np.asarray(Image.open(path))))

@@ -1,11 +1,14 @@
 """A clean phantom cohort of each model, written once; each fault is planted in a copy."""
 
+import hashlib
 import importlib
 import shutil
 
 import pytest
 
 from tests.training.inspection.cohort import CASES, ROWS, SEED, Cohort
+from training.data import study_of
+from training.inspection import reading
 
 
 @pytest.fixture(scope="session")
@@ -28,3 +31,25 @@ def copied(clean, tmp_path):
         return Cohort(model, shutil.copytree(clean(model).folder, tmp_path / "cohort"))
 
     return copy
+
+
+@pytest.fixture(scope="session")
+def studies_read():
+    return {}
+
+
+@pytest.fixture(autouse=True)
+def each_study_is_read_once(studies_read, monkeypatch):
+    """A fault touches one study or a few: what is the same to the last byte, metadata included, was read for an earlier test."""
+    see = reading.see
+
+    def remembered(spec, job):
+        row, shown = job
+        study = study_of(row)
+        files = [(part.input, hashlib.sha256(part.data).hexdigest()) for part in study.parts]
+        key = (spec.model_dump_json(), repr(sorted(study.metadata.items())), tuple(row.images), tuple(files), shown)
+        if key not in studies_read:
+            studies_read[key] = see(spec, job)
+        return studies_read[key]
+
+    monkeypatch.setattr(reading, "see", remembered)

@@ -89,7 +89,8 @@ def sizes(cohort):
     for row in cohort.rows:
         if row.target["lung_opacity"]:
             with_pixels(row.images["image"], lambda pixels: np.pad(pixels, 1, "edge"))
-    return [Found("leak", f"The number of {words} of image gives lung_opacity away") for words in ("rows", "columns")]
+    told = ("The number of rows", "The number of columns", "The file size")  # the last for these files were written anew
+    return [Found("leak", f"{words} of image gives lung_opacity away") for words in told]
 
 
 TWELVE = {

@@ -76,9 +76,11 @@ class Evidence:
         return tuple(name for name, value in target.items() if value > 0.5)
 
 
-def counted(number: int, noun: str) -> str:
-    """``1 row``, ``2,000 rows``."""
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+def counted(number: int, noun: str, verb: str = "") -> str:
+    """``1 row``, ``2,000 rows``; with a verb in its plural ``1 row stands``, ``2 rows stand``."""
+    noun = noun if number == 1 else f"{noun}s"
+    said = {"are": "is", "have": "has"}.get(verb, f"{verb}s") if number == 1 else verb
+    return f"{number:,} {noun} {said}" if verb else f"{number:,} {noun}"
 
 
 def alternatives(words: Iterable[str], last: str = "and") -> str:

@@ -37,7 +37,7 @@ def refusals(evidence: Evidence) -> Iterator[Finding]:
             groups[seen.refusal].append(index)
     for (code, words), rows in groups.items():
         kind = KINDS.get(code, "unreadable")
-        said = f"{counted(len(rows), 'row')} that would be refused: {words.rstrip('.')}."
+        said = f"{counted(len(rows), 'row')} would be refused: {words.rstrip('.')}."
         places = tuple(_files(evidence, index) for index in rows)
         yield Finding(kind, "fix", said, places, REMEDIES[kind], tuple(rows))
 
@@ -51,7 +51,7 @@ def exposure(evidence: Evidence) -> Iterator[Finding]:
         for rows, words in ((dark, "almost black"), (bright, f"saturated: more than {BRIGHT:.0%} of the picture is as bright as can be")):
             if rows:
                 places = tuple(evidence.file(index, name) for index in rows)
-                yield Finding("blank", "look", f"{counted(len(rows), 'picture')} {words}.", places, REMEDIES["blank"], tuple(rows))
+                yield Finding("blank", "look", f"{_pictures(evidence, rows, name)} {words}.", places, REMEDIES["blank"], tuple(rows))
 
 
 def odd_pictures(evidence: Evidence) -> Iterator[Finding]:
@@ -65,7 +65,7 @@ def odd_pictures(evidence: Evidence) -> Iterator[Finding]:
         for words, rows in groups.items():
             places = tuple(evidence.file(index, name) for index in rows)
             remedy = "Look at them: another body part, or one that was stored wrongly, teaches the wrong thing."
-            yield Finding("odd", "look", f"{counted(len(rows), 'picture')} of {name} {words}.", places, remedy, tuple(rows))
+            yield Finding("odd", "look", f"{_pictures(evidence, rows, name)} {words}.", places, remedy, tuple(rows))
 
 
 def duplicates(evidence: Evidence) -> Iterator[Finding]:
@@ -75,10 +75,10 @@ def duplicates(evidence: Evidence) -> Iterator[Finding]:
         for rows in repeated(evidence, name):
             same_bytes = len({evidence.seen[index].views[name].sha256 for index in rows}) == 1
             patients, labels = {_patient(evidence, index) for index in rows}, {evidence.label(index) for index in rows}
-            words = "byte for byte" if same_bytes else "pixel for pixel"
+            words = "byte for byte" if same_bytes else "pixel for pixel" if name in _inputs(evidence) else "call for call"
             groups[words, len(patients) > 1, len(labels) > 1].append(rows)
         for (words, crossing, contrary), found in groups.items():
-            said = f"{name}: {counted(len(found), 'group')} of rows with the same content, {words}"
+            said = f"{counted(len(found), 'file', 'stand')} in several rows as {name}, the same {words}"
             yield _duplicate(evidence, found, said, crossing=crossing, contrary=contrary)
 
 
@@ -90,7 +90,7 @@ def header_sides(evidence: Evidence) -> Iterator[Finding]:
         if row.side and stated and row.side not in stated:
             wrong.append(index)
     if wrong:
-        said = f"{counted(len(wrong), 'row')} whose table and header name different sides."
+        said = f"{counted(len(wrong), 'row', 'have')} one side in the table and another in the header."
         yield Finding("header", "fix", said, tuple(_files(evidence, index) for index in wrong), REMEDIES["header"], tuple(wrong))
 
 
@@ -105,7 +105,7 @@ def header_patients(evidence: Evidence) -> Iterator[Finding]:
     many = max(2, PLACEHOLDER * len({_patient(evidence, index) for index in range(len(evidence.rows))}))
     found = [tuple(rows.values()) for rows in groups.values() if 1 < len(rows) <= many]
     if found:
-        said = f"{counted(len(found), 'patient')} of the headers who {'is' if len(found) == 1 else 'are'} several patients of the tables."
+        said = f"{counted(len(found), 'patient', 'are')} one in the headers and several in the tables."
         places = tuple(" and ".join(evidence.rows[index].place for index in rows) for rows in found)
         remedy = "Give them one name, or find out whose image it is: otherwise one person trains and tests."
         yield Finding("patient", "fix", said, places, remedy, tuple(index for rows in found for index in rows))
@@ -119,7 +119,7 @@ def reservations(evidence: Evidence) -> Iterator[Finding]:
             if not check.passed and check.check.startswith(RESERVED):
                 groups[check.check, check.detail.replace("the request", "the table")].append(index)
     for (name, words), rows in groups.items():
-        said = f"{counted(len(rows), 'row')}, {name}: {words}."
+        said = f"{counted(len(rows), 'row', 'have')} a reservation, {name}: {words}."
         yield Finding("header", "look", said, tuple(_files(evidence, index) for index in rows), REMEDIES["header"], tuple(rows))
 
 
@@ -175,6 +175,12 @@ def _correlation(one: NDArray[np.float64], other: NDArray[np.float64]) -> float:
 
 def _inputs(evidence: Evidence) -> list[str]:
     return [image.name for image in evidence.spec.images]
+
+
+def _pictures(evidence: Evidence, rows: Sequence[int], name: str) -> str:
+    """``2 pictures are``; of which input, where there are several."""
+    alone = len(evidence.spec.images) == 1
+    return counted(len(rows), "picture", "are") if alone else f"{name}: {counted(len(rows), 'picture', 'are')}"
 
 
 def _files(evidence: Evidence, index: int) -> str:

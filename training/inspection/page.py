@@ -47,7 +47,7 @@ def _sections(inspection: Inspection) -> Iterator[str]:
     yield f'<div class="tiles">{"".join(f"""<div class="tile"><b>{n:,}</b>{name}</div>""" for name, n in totals(evidence).items())}</div>'
     for heading, level, findings in (("Must be fixed", "fix", inspection.to_fix), ("Worth a look", "look", inspection.to_look_at)):
         if findings:
-            yield f"<h2>{heading}</h2>" + "\n".join(_card(evidence, finding, level) for finding in findings)
+            yield f"<h2>{heading}</h2>" + "\n".join(_card(evidence, finding, level, n) for n, finding in enumerate(findings))
     if evidence.rows:
         yield from _holdings(inspection)
     yield "<h2>What was checked</h2>" + _checked(inspection.findings)
@@ -56,12 +56,13 @@ def _sections(inspection: Inspection) -> Iterator[str]:
 
 def _verdict(inspection: Inspection) -> str:
     level = "fix" if inspection.to_fix else "look" if inspection.to_look_at else "good"
-    sentences = [f"<li>{escape(finding.text)}</li>" for finding in inspection.to_fix or inspection.to_look_at]
+    shown = inspection.to_fix or inspection.to_look_at
+    sentences = [f'<li><a href="#{level}-{n}">{escape(finding.text)}</a></li>' for n, finding in enumerate(shown)]
     listed = f"<ol>{''.join(sentences)}</ol>" if sentences else ""
     return f'<div class="verdict {level}"><strong>{verdict(inspection)}</strong>{listed}</div>'
 
 
-def _card(evidence: Evidence, finding: Finding, level: str) -> str:
+def _card(evidence: Evidence, finding: Finding, level: str, number: int) -> str:
     """One finding with a few examples, and pictures of them where they can be read."""
     items = [f"<li><code>{escape(place)}</code></li>" for place in finding.places[:EXAMPLES]]
     if len(finding.places) > EXAMPLES:
@@ -70,7 +71,7 @@ def _card(evidence: Evidence, finding: Finding, level: str) -> str:
     parts_of_card = [f'<p class="said">{escape(finding.text)}</p>', f'<p class="soft">{escape(finding.remedy)}</p>']
     parts_of_card += [f"<ul>{''.join(items)}</ul>"] if items else []
     parts_of_card += [f'<div class="sheet">{pictures}</div>'] if pictures else []
-    return f'<div class="card {level}">{"".join(parts_of_card)}</div>'
+    return f'<div class="card {level}" id="{level}-{number}">{"".join(parts_of_card)}</div>'
 
 
 def _pictures(evidence: Evidence, rows: Sequence[int]) -> Iterator[str]:
@@ -111,7 +112,8 @@ def _labels(evidence: Evidence, rows: tuple[int, ...]) -> str:
         return f"<table><tbody>{''.join(lines)}</tbody></table>"
     part = evidence.spec.regressions[0]
     words = f"{part.name} in {part.unit}, {part.scale}: {holds.low:g} to {holds.high:g}, median {holds.median:g}"
-    return f'<div class="card"><p>{escape(words)}</p>{histogram(holds.counts, words, large=True)}</div>'
+    axis = f'<div class="axis"><span>{holds.low:g}</span><span>{holds.high:g} {escape(part.unit)}</span></div>'
+    return f'<div class="card"><p>{escape(words)}</p>{histogram(holds.counts, words, large=True)}{axis}</div>'
 
 
 def _fields(summaries: Sequence[FieldSummary]) -> str:

@@ -39,6 +39,8 @@ td.bar { width: 38%; }
 .track i { background: var(--bar); border-radius: 5px; }
 .warn { color: var(--fix); font-weight: 600; }
 svg.histogram { width: 132px; height: 30px; display: block; fill: var(--bar); }
+.axis { display: flex; justify-content: space-between; color: var(--soft); font-size: 12px; margin-top: 4px; }
+.verdict a { color: inherit; text-decoration-color: transparent; } .verdict a:hover { text-decoration-color: currentColor; }
 svg.large { width: 100%; height: 90px; }
 .sheet { display: grid; grid-template-columns: repeat(auto-fill, minmax(104px, 1fr)); gap: 10px; }
 figure { margin: 0; } figure img { width: 100%; aspect-ratio: 1; display: block; border-radius: 8px; background: #000; }

@@ -24,10 +24,11 @@ def table_problems(evidence: Evidence) -> Iterator[Finding]:
     for (file, column, text), lines in groups.items():
         places = [f"{file}:{line}" if line else file for line in sorted(set(lines))]
         looks = sorted({hint for place in places for hint in hints.get(place, ())})
-        words = f"{counted(len(places), 'line')} of {file}: " if lines != [0] else f"{file}: "
-        said = f"{words}{column + ' ' if column else ''}{text}."
+        words = f"In {counted(len(places), 'line')} of {file}: " if lines != [0] else f"{file}: "
+        said = f"{words}{column}{' ' if column else ''}{text}."
         if looks:
-            yield Finding("unit", "fix", f"{said} It looks like {alternatives(looks, 'or')}.", tuple(places), "Convert the column.")
+            remedy = "Convert these values, or the whole column, and say so where you keep your data."
+            yield Finding("unit", "fix", f"{said} It looks like {alternatives(looks, 'or')}.", tuple(places), remedy)
         else:
             yield Finding("table", "fix", said, tuple(places), "Correct these lines, or the files that they name.")
 
@@ -42,7 +43,7 @@ def field_values(evidence: Evidence) -> Iterator[Finding]:
                 groups[name, text, _unit_of(fields[name], row.metadata[name])].append(index)
     for (name, text, unit), rows in groups.items():
         places = tuple(evidence.rows[index].place for index in rows)
-        said = f"{counted(len(rows), 'value')} of {name}: {text[:1].lower() + text[1:]}"
+        said = f"{name}: {counted(len(rows), 'value')} cannot be used: {text[:1].lower() + text[1:]}"
         if unit:
             remedy = IN_ANOTHER_UNIT.format(unit=fields[name].unit)
             yield Finding("unit", "fix", f"{said}. It looks like {unit}.", places, remedy)
@@ -61,7 +62,7 @@ def strange_units(evidence: Evidence) -> Iterator[Finding]:
         for index, unit in unlike(field, values):
             groups[unit].append(index)
         for unit, rows in groups.items():
-            said = f"{counted(len(rows), 'value')} of {field.name}: far from all others, and among them if it were in {unit}."
+            said = f"{field.name}: {counted(len(rows), 'value', 'lie')} far from all others, and would lie among them in {unit}."
             remedy = IN_ANOTHER_UNIT.format(unit=field.unit)
             yield Finding("unit", "look", said, tuple(evidence.rows[index].place for index in rows), remedy)
 
@@ -69,7 +70,7 @@ def strange_units(evidence: Evidence) -> Iterator[Finding]:
 def left_out(evidence: Evidence) -> Iterator[Finding]:
     """Whom the source leaves out; it names reasons, not people."""
     for reason, number in evidence.survey.left_out.items():
-        said = f"{counted(number, 'case')} left out: {reason}."
+        said = f"{counted(number, 'case', 'are')} left out: {reason}."
         yield Finding("left_out", "look", said, (), "Nothing has to be done, if you meant it so; otherwise complete the data.")
 
 
@@ -81,7 +82,8 @@ def split_patients(evidence: Evidence) -> Iterator[Finding]:
     crossing = [tuple(rows.values()) for rows in parts.values() if len(rows) > 1]
     if crossing:
         places = tuple(" and ".join(evidence.rows[index].place for index in rows) for rows in crossing)
-        said = f"{counted(len(crossing), 'patient')} in more than one part: {alternatives(sorted({row.part for row in evidence.rows}))}."
+        named = alternatives(sorted({evidence.rows[index].part for rows in crossing for index in rows}))
+        said = f"{counted(len(crossing), 'patient', 'stand')} in more than one part: {named}."
         remedy = "Move each patient to one part: a network that knows the patient looks better on the other part than it is."
         yield Finding("split", "fix", said, places, remedy, tuple(index for rows in crossing for index in rows))
 
@@ -103,7 +105,7 @@ def contradicting_labels(evidence: Evidence) -> Iterator[Finding]:
             rule = f"{alone} stands beside a finding" if alone else "not exactly one class holds"
             places = tuple(f"{evidence.rows[index].place} · {alternatives(evidence.label(index))}" for index in wrong)
             remedy = "Look at the pictures and decide: as they stand these labels cannot both be learned."
-            said = f"{counted(len(wrong), 'row')} with contradicting labels: {rule}."
+            said = f"{counted(len(wrong), 'row', 'have')} contradicting labels: {rule}."
             yield Finding("contradiction", "fix", said, places, remedy, tuple(wrong))
 
 

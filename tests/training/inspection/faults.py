@@ -26,7 +26,7 @@ def missing(cohort: Cohort, index: int = 3) -> None:
 def truncated(cohort: Cohort) -> Found:
     path = cohort.file(4)
     path.write_bytes(path.read_bytes()[: path.stat().st_size * 2 // 3])
-    return Found("unreadable", "1 row that would be refused", path.name)
+    return Found("unreadable", "1 row would be refused", path.name)
 
 
 def constant(cohort: Cohort) -> Found:
@@ -38,7 +38,7 @@ def constant(cohort: Cohort) -> Found:
 def saturated(cohort: Cohort, index: int = 6) -> Found:
     path = cohort.file(index)
     with_pixels(path, clipped)
-    return Found("blank", "1 picture saturated", path.name, "look")
+    return Found("blank", "1 picture is saturated: more than 30%", path.name, "look")
 
 
 def too_small(cohort: Cohort) -> Found:

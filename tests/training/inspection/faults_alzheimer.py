@@ -54,7 +54,7 @@ def bad_cell(cohort):
 def contradiction(cohort):
     with cohort.table(SCORES) as records:
         records[10]["DX"] = "1" if records[10]["DX"] == "3" else "3"
-    return Found("left_out", "1 case left out: diagnoses disagree", "", "look")
+    return Found("left_out", "1 case is left out: diagnoses disagree", "", "look")
 
 
 def two_sexes(cohort):
@@ -66,7 +66,7 @@ def two_sexes(cohort):
 def cut_genotypes(cohort):
     path = cohort.rows[11].images["genotypes"]
     path.write_bytes(path.read_bytes()[:-300])
-    return Found("unreadable", "1 row that would be refused", path.name)
+    return Found("unreadable", "1 row would be refused", path.name)
 
 
 def same_genotypes(cohort):
@@ -74,12 +74,12 @@ def same_genotypes(cohort):
     one, other = (cohort.rows[index].images["genotypes"] for index in (12, 13))
     names = [path.name.removesuffix(".vcf.gz").encode() for path in (one, other)]
     other.write_bytes(gzip.compress(gzip.decompress(one.read_bytes()).replace(*names)))
-    return Found("duplicate", "genotypes: 1 group of rows with the same content, pixel for pixel", cohort.rows[12].place)
+    return Found("duplicate", "1 file stands in several rows as genotypes, the same call for call", cohort.rows[12].place)
 
 
 def no_genotypes(cohort):
     cohort.rows[14].images["genotypes"].unlink()
-    return Found("left_out", "1 case left out: no genotype file", "", "look")
+    return Found("left_out", "1 case is left out: no genotype file", "", "look")
 
 
 def bad_panel(cohort):

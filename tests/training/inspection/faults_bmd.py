@@ -73,7 +73,8 @@ def quiet_unit(cohort):
         for record in records:
             record["physical_activity_min_per_day"] = record["physical_activity_min_per_day"] or "150"
         records[12]["physical_activity_min_per_day"] = "2.5"
-    return Found("unit", "among them if it were in hours a day", "cohort.csv:14", "look")
+    words = "physical_activity_min_per_day: 1 value lies far from all others, and would lie among them in hours a day"
+    return Found("unit", words, "cohort.csv:14", "look")
 
 
 def side(cohort):
@@ -91,7 +92,7 @@ def age(cohort):
 def one_patient(cohort):
     with dicom(cohort.file(0)) as first, dicom(cohort.file(1)) as second:
         second.PatientID, second.PatientName, second.PatientBirthDate = first.PatientID, first.PatientName, first.PatientBirthDate
-    return Found("patient", "1 patient of the headers who is several patients of the tables", "cohort.csv:2 and cohort.csv:3")
+    return Found("patient", "1 patient is one in the headers and several in the tables", "cohort.csv:2 and cohort.csv:3")
 
 
 def twice(cohort):
@@ -107,7 +108,8 @@ def no_column(cohort):
 
 
 TWELVE = {
-    "missing": missing, "truncated": faults.truncated, "constant": faults.constant, "saturated": lambda cohort: faults.saturated(cohort, 10),
+    "missing": missing, "truncated": faults.truncated, "constant": faults.constant,
+    "saturated": lambda cohort: faults.saturated(cohort, 10),  # its values are not inverted
     "too small": faults.too_small, "same file": twins(faults.same_file), "same pixels": twins(faults.same_pixels), "other kind": other_kind,
     "leak": leak, "bad cell": bad_cell, "contradiction": contradiction, "header": header,
 }  # fmt: skip

@@ -44,7 +44,7 @@ def contradiction(cohort):
     with cohort.table(MASS) as records:
         turned = {"MALIGNANT": "BENIGN", "BENIGN": "MALIGNANT", "BENIGN_WITHOUT_CALLBACK": "MALIGNANT"}
         records.append({**records[1], "pathology": turned[records[1]["pathology"]]})
-    return Found("contradiction", "the same content, byte for byte, and with different labels", cohort.rows[1].place)
+    return Found("contradiction", "the same byte for byte, and with different labels", cohort.rows[1].place)
 
 
 def counted_twice(cohort):
@@ -56,7 +56,7 @@ def counted_twice(cohort):
 def header(cohort):
     with dicom(cohort.file(9)) as dataset:
         dataset.Laterality = "L" if dataset.Laterality == "R" else "R"
-    return Found("header", "1 row whose table and header name different sides", cohort.rows[9].place)
+    return Found("header", "1 row has one side in the table and another in the header", cohort.rows[9].place)
 
 
 def in_both_parts(cohort):

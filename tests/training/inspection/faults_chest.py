@@ -58,7 +58,7 @@ def split(cohort):
     (cohort.folder / "valid.csv").write_text(",".join(COLUMNS) + "\n")
     with cohort.table("valid.csv") as records:
         records.append({**record, "Path": f"CheXpert-v1.0-phantoms/{path.relative_to(cohort.folder)}"})
-    return Found("split", "1 patient in more than one part: train and valid", "valid.csv:2")
+    return Found("split", "1 patient stands in more than one part: train and valid", "valid.csv:2")
 
 
 def unit(cohort):
@@ -71,7 +71,7 @@ def unit(cohort):
 def child(cohort):
     with cohort.table(TABLE) as records:
         records[line(cohort, 2)]["Age"] = "9"
-    return Found("field", "1 value of age_years: input should be greater than or equal to 18", cohort.rows[2].place)
+    return Found("field", "age_years: 1 value cannot be used: input should be greater than or equal to 18", cohort.rows[2].place)
 
 
 def negative(cohort):
@@ -81,7 +81,7 @@ def negative(cohort):
 
 def turned(cohort):
     with_pixels(cohort.file(14), lambda pixels: np.ascontiguousarray(np.rot90(pixels, 2)))
-    return Found("odd", "1 picture of image upside down", cohort.rows[14].place, "look")
+    return Found("odd", "1 picture is upside down", cohort.rows[14].place, "look")
 
 
 def sizes(cohort):

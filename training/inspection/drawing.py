@@ -14,7 +14,8 @@ from training.inspection.reading import Picture
 
 def figure(picture: Picture, caption: str) -> str:
     """A picture with what stands below it; the caption is text, not HTML."""
-    return f'<figure><img alt="{escape(caption)}" src="{data_uri(picture)}"><figcaption>{escape(caption)}</figcaption></figure>'
+    words = escape(caption)
+    return f'<figure title="{words}"><img alt="{words}" src="{data_uri(picture)}"><figcaption>{words}</figcaption></figure>'
 
 
 def data_uri(picture: Picture) -> str:

@@ -23,6 +23,7 @@ REMEDIES = {
 }
 DARK, BRIGHT = 0.97, 0.3  # shares of a picture that are as dark, or as bright, as can be
 ALIKE, ODD, MATCH = 0.6, 0.5, 0.5  # correlations with the mean picture: of most pictures, lost by an odd one, of the same one turned
+STRANGER = 0.1  # correlation below which even a picture that is not turned is told
 FEWEST = 12  # pictures that make a mean
 RESERVED = ("header_", "burned_in_annotation")  # checks of the reading that are worth a look
 PLACEHOLDER = 0.05  # of all patients: with more under one name, the name is a placeholder
@@ -156,16 +157,18 @@ def _odd(pictures: dict[int, NDArray[np.float64]]) -> Iterator[tuple[int, str]]:
         return
     for index, value in own.items():
         if value < usual - ODD:
-            yield index, _how_odd(pictures[index], mean)
+            words, match = _turned(pictures[index], mean)
+            if match > MATCH or value < STRANGER:
+                yield index, words if match > MATCH else "unlike all the others"
 
 
-def _how_odd(picture: NDArray[np.float64], mean: NDArray[np.float64]) -> str:
-    """What would make a picture like the others, in words."""
+def _turned(picture: NDArray[np.float64], mean: NDArray[np.float64]) -> tuple[str, float]:
+    """What would make a picture like the others, in words, and how like."""
     turned = {"upside down": picture[::-1, ::-1], "mirrored from top to bottom": picture[::-1], "dark where others are bright": -picture}
     turned |= {f"turned by {90 * k} degrees": np.rot90(picture, k) for k in (1, 3)}
     matches = {words: _correlation(each, mean) for words, each in turned.items()}
     best = max(matches, key=lambda words: matches[words])
-    return best if matches[best] > MATCH else "unlike all the others"
+    return best, matches[best]
 
 
 def _correlation(one: NDArray[np.float64], other: NDArray[np.float64]) -> float:

@@ -36,7 +36,9 @@ def verdict(inspection: Inspection) -> str:
     fix, look = len(inspection.to_fix), len(inspection.to_look_at)
     if fix:
         return f"{counted(fix, 'thing')} must be fixed before training."
-    return f"Nothing must be fixed before training; {counted(look, 'thing')} worth a look." if look else "Nothing is wrong: ready to train."
+    if look:
+        return f"Nothing must be fixed before training; {counted(look, 'thing', 'are')} worth a look."
+    return "Nothing was found wrong: ready to train."
 
 
 def _sections(inspection: Inspection) -> Iterator[str]:
@@ -135,7 +137,7 @@ def _number(summary: FieldSummary, holds: Numbers) -> str:
 
 
 def _levels(summary: FieldSummary, holds: Levels) -> str:
-    told = ", ".join(f"{escape(level)} {count:,}" for level, count in holds.counts.items())
+    told = " · ".join(f'{escape(level)} <span class="soft">{count:,}</span>' for level, count in holds.counts.items())
     return f'{_name(summary)}<td colspan="5">{told}</td></tr>'
 
 

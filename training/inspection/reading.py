@@ -27,6 +27,7 @@ from training.data import study_of
 from training.sources import Row
 
 TINY, PICTURE = 16, 112  # sides, in pixels, of what is compared and of what is shown
+FEW = 64  # rows: before that many are read, other processes have barely begun
 NEARLY = 5  # of 255: as dark, or as bright, as can be, but for what JPEG adds
 NOTHING = Header("dicom", 0, 0)
 Picture = NDArray[np.uint8]
@@ -85,7 +86,7 @@ def see(spec: ModelSpec, job: tuple[Row, bool]) -> Seen:
 
 
 def _mapped(spec: ModelSpec, jobs: Sequence[tuple[Row, bool]], workers: int | None) -> Iterator[Seen]:
-    if workers == 1 or len(jobs) < 2:
+    if workers == 1 or (workers is None and len(jobs) < FEW):
         yield from map(partial(see, spec), jobs)
         return
     context = multiprocessing.get_context("spawn")  # as in training.data: a fork of a process with threads may never wake up

@@ -44,7 +44,8 @@ svg.histogram { width: 132px; height: 30px; display: block; fill: var(--bar); }
 svg.large { width: 100%; height: 90px; }
 .sheet { display: grid; grid-template-columns: repeat(auto-fill, minmax(104px, 1fr)); gap: 10px; }
 figure { margin: 0; } figure img { width: 100%; aspect-ratio: 1; display: block; border-radius: 8px; background: #000; }
-figcaption { font-size: 11px; line-height: 1.35; color: var(--soft); margin-top: 4px; overflow-wrap: anywhere; }
+figcaption { display: -webkit-box; -webkit-box-orient: vertical; -webkit-line-clamp: 3; overflow: hidden;
+  font-size: 11px; line-height: 1.35; color: var(--soft); margin-top: 4px; overflow-wrap: anywhere; }
 .card .sheet { margin-top: 12px; grid-template-columns: repeat(auto-fill, 104px); }
 .checks { list-style: none; padding: 0; margin: 0; columns: 2; column-gap: 32px; }
 .checks li { break-inside: avoid; padding: 4px 0 4px 26px; position: relative; font-size: 14px; }

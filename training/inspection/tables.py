@@ -24,7 +24,7 @@ def table_problems(evidence: Evidence) -> Iterator[Finding]:
     for (file, column, text), lines in groups.items():
         places = [f"{file}:{line}" if line else file for line in sorted(set(lines))]
         looks = sorted({hint for place in places for hint in hints.get(place, ())})
-        words = f"In {counted(len(places), 'line')} of {file}: " if lines != [0] else f"{file}: "
+        words = f"In {counted(len(places), 'line')} of {file}: " if lines != [0] else f"{file}{':' if column else ''} "
         said = f"{words}{column}{' ' if column else ''}{text}."
         if looks:
             remedy = "Convert these values, or the whole column, and say so where you keep your data."

@@ -28,7 +28,9 @@ def clean(tmp_path_factory):
 @pytest.fixture
 def copied(clean, tmp_path):
     def copy(model):
-        return Cohort(model, shutil.copytree(clean(model).folder, tmp_path / "cohort"))
+        cohort = Cohort(model, shutil.copytree(clean(model).folder, tmp_path / "cohort"))
+        assert cohort.rows  # read before anything is planted
+        return cohort
 
     return copy
 

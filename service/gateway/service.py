@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import httpx
@@ -37,6 +37,24 @@ class Refused:
 
 
 @dataclass(frozen=True)
+class Question:
+    """What a model is asked: the files of a study, genotypes where they were left for it, and metadata that headers do not hold."""
+
+    model: str
+    files: Sequence[bytes]
+    genotypes: Sequence[bytes] = ()
+    metadata: dict[str, Any] = field(default_factory=dict)
+
+    def body(self) -> bytes:
+        """As multipart/related with the boundary of this module."""
+        parts = [("application/dicom", data) for data in self.files] + [("application/octet-stream", data) for data in self.genotypes]
+        if self.metadata:
+            parts.append(("application/json", json.dumps(self.metadata).encode()))
+        pieces = [f"--{BOUNDARY}\r\nContent-Type: {kind}\r\n\r\n".encode() + data + b"\r\n" for kind, data in parts]
+        return b"".join(pieces) + f"--{BOUNDARY}--\r\n".encode()
+
+
+@dataclass(frozen=True)
 class Served:
     """The network that the service serves under a name, as results name it."""
 
@@ -55,7 +73,7 @@ class Service:
         """Let go of its connections."""
         self._client.close()
 
-    def evaluate(self, model: str, files: Sequence[bytes], metadata: dict[str, Any]) -> tuple[bytes, ...] | Refused:
+    def evaluate(self, asked: Question) -> tuple[bytes, ...] | Refused:
         """The report and the page.
 
         Raises
@@ -63,12 +81,12 @@ class Service:
         LaterError
             The service is not there, overloaded, draining, or at fault.
         """
-        answer = self._ask(model, files, metadata, BOTH)
+        answer = self._ask(asked, BOTH)
         return answer if isinstance(answer, Refused) else _parts(answer)
 
-    def answer(self, model: str, files: Sequence[bytes], metadata: dict[str, Any]) -> bytes | Refused:
+    def answer(self, asked: Question) -> bytes | Refused:
         """The JSON answer. Raises LaterError as `evaluate` does."""
-        answer = self._ask(model, files, metadata, "application/json")
+        answer = self._ask(asked, "application/json")
         return answer if isinstance(answer, Refused) else answer.content
 
     def served(self, model: str) -> Served:
@@ -80,10 +98,10 @@ class Service:
         measured = Measured(training_data=told["training_data"], recipe="", seed=0)
         return Served(SPECS[model].with_measured(measured), told["digest"], told["execution_provider"])
 
-    def _ask(self, model: str, files: Sequence[bytes], metadata: dict[str, Any], accept: str) -> httpx.Response | Refused:
+    def _ask(self, asked: Question, accept: str) -> httpx.Response | Refused:
         headers = {"Content-Type": f'multipart/related; type="application/dicom"; boundary={BOUNDARY}', "Accept": accept}
         try:
-            response = self._client.post(f"/predict/{model}", content=_body(files, metadata), headers=headers)
+            response = self._client.post(f"/predict/{asked.model}", content=asked.body(), headers=headers)
         except httpx.HTTPError as error:
             raise LaterError(f"the service cannot be reached: {type(error).__name__}") from None
         if response.is_success:
@@ -95,14 +113,6 @@ class Service:
             return Refused(str(problem["code"]), str(problem["detail"]))
         except (ValueError, KeyError):
             return Refused("unknown", f"the service answered {response.status_code}")
-
-
-def _body(files: Sequence[bytes], metadata: dict[str, Any]) -> bytes:
-    parts = [("application/dicom", data) for data in files]
-    if metadata:
-        parts.append(("application/json", json.dumps(metadata).encode()))
-    pieces = [f"--{BOUNDARY}\r\nContent-Type: {kind}\r\n\r\n".encode() + data + b"\r\n" for kind, data in parts]
-    return b"".join(pieces) + f"--{BOUNDARY}--\r\n".encode()
 
 
 def _parts(response: httpx.Response) -> tuple[bytes, ...]:

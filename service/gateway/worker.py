@@ -13,7 +13,6 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 import pydicom
@@ -24,7 +23,8 @@ from service.formats.dicom import render_abstention
 from service.gateway.config import DicomDestination, GatewayConfig, Route, StowDestination
 from service.gateway.headers import keywords_of
 from service.gateway.ledger import Job, Ledger, Made, Received
-from service.gateway.service import LaterError, Refused, Service
+from service.gateway.service import LaterError, Question, Refused, Service
+from service.gateway.sidecars import Sidecars
 from service.gateway.spool import Spool
 
 log = logging.getLogger("chiasm.gateway")
@@ -40,6 +40,7 @@ class Worker:
         self, config: GatewayConfig, spool: Spool, ledger: Ledger, service: Service, clock: Callable[[], float] = time.time
     ) -> None:
         self._config, self._spool, self._ledger, self._service, self._clock = config, spool, ledger, service, clock
+        self._sidecars = Sidecars(config.sidecars)
         self._destinations = {destination.name: destination for destination in config.destinations}
 
     def run(self, stop: threading.Event) -> None:
@@ -90,8 +91,9 @@ class Worker:
 
     def _results(self, route: Route, instances: list[Received]) -> Iterator[Made]:
         files = [self._spool.read(each.file) for each in instances]
-        metadata = route.metadata | self._sidecar(files[0])
-        objects = self._service.evaluate(route.model, files, metadata)
+        beside = self._sidecars.of(keywords_of(files[0]).get("AccessionNumber", ""))
+        asked = Question(route.model, files, beside.genotypes, route.metadata | beside.metadata)
+        objects = self._service.evaluate(asked)
         if isinstance(objects, Refused):
             objects = (self._refusal(route, files, objects),)
         for kind, data in zip(("report", "page"), objects, strict=False):
@@ -100,17 +102,17 @@ class Worker:
                 if isinstance(destination, ARCHIVES) and kind in destination.sends:
                     yield Made(name, _sop_uid(data), self._spool.write([data]))
         hooks = [name for name in route.destinations if not isinstance(self._destinations[name], ARCHIVES)]
-        yield from self._answers(hooks, route, files, metadata, _sop_uid(objects[0]))
+        yield from self._answers(hooks, asked, _sop_uid(objects[0]))
 
-    def _answers(self, hooks: list[str], route: Route, files: list[bytes], metadata: dict[str, Any], uid: str) -> Iterator[Made]:
+    def _answers(self, hooks: list[str], asked: Question, uid: str) -> Iterator[Made]:
         """The JSON answer for whoever wants it, named as the report is."""
         if not hooks:
             return
-        answer = self._service.answer(route.model, files, metadata)
+        answer = self._service.answer(asked)
         told = {"refused": vars(answer)} if isinstance(answer, Refused) else {"answer": json.loads(answer)}
-        header = keywords_of(files[0])
+        header = keywords_of(asked.files[0])
         about = {"study_instance_uid": header.get("StudyInstanceUID", ""), "accession_number": header.get("AccessionNumber", "")}
-        body = json.dumps({"model": route.model, "report_sop_instance_uid": uid, **about, **told}).encode()
+        body = json.dumps({"model": asked.model, "report_sop_instance_uid": uid, **about, **told}).encode()
         yield from (Made(name, uid, self._spool.write([body])) for name in hooks)
 
     def _refusal(self, route: Route, files: list[bytes], refused: Refused) -> bytes:
@@ -120,22 +122,6 @@ class Worker:
             if isinstance(error, LaterError):
                 raise
             raise ValueError(f"refused ({refused.code}), and no header to say so in") from error
-
-    def _sidecar(self, data: bytes) -> dict[str, Any]:
-        """Metadata that somebody left for this accession number; none where there is no file, or no number that could name one."""
-        folder, accession = self._config.sidecars, keywords_of(data).get("AccessionNumber", "")
-        if folder is None or not accession or Path(accession).name != accession or accession.startswith("."):
-            return {}
-        path = folder / f"{accession}.json"
-        try:
-            told = json.loads(path.read_text())
-        except FileNotFoundError:
-            return {}
-        except (OSError, ValueError) as error:
-            raise LaterError(f"a sidecar cannot be read: {type(error).__name__}", 60.0) from None
-        if not isinstance(told, dict):
-            raise LaterError("a sidecar is no JSON object", 60.0)
-        return told
 
     def _later(self, job: Job, error: LaterError) -> None:
         now, retry = self._clock(), self._config.retry

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import hashlib
+import ssl
 import threading
 import time
 from collections import Counter
@@ -22,7 +23,7 @@ from pynetdicom.association import Association
 from pynetdicom.dimse_primitives import C_STORE
 
 from service.gateway.admission import REJECTIONS, Admission
-from service.gateway.config import Receive
+from service.gateway.config import GatewayConfigError, Receive
 from service.gateway.identity import IMPLEMENTATION_UID, IMPLEMENTATION_VERSION, Identity, UnidentifiedError, file_header, identify
 from service.gateway.ledger import Ledger, Received
 from service.gateway.spool import Spool
@@ -57,7 +58,7 @@ class RefusedError(Exception):
 
 
 class Receiver:
-    """Receives instances from `start` to `stop`."""
+    """Receives instances from `start` to `stop`. Raises GatewayConfigError where an address or a TLS file is not what it should be."""
 
     def __init__(self, config: Receive, spool: Spool, ledger: Ledger, clock: Callable[[], float] = time.time) -> None:
         self._config = config
@@ -65,7 +66,7 @@ class Receiver:
         self._ledger = ledger
         self._clock = clock
         self._admission = Admission(config)
-        self._tls = server_context(config.tls) if config.tls else None
+        self._tls = _secured(config)
         self._server: Server | None = None
         self._lock = threading.Lock()
         self._associations: Counter[str] = Counter()
@@ -188,6 +189,13 @@ class Receiver:
         if data.overflowed or self._spool.free_bytes() - len(view) < self._config.min_free_bytes:
             raise RefusedError(OUT_OF_RESOURCES)
         return view
+
+
+def _secured(config: Receive) -> ssl.SSLContext | None:
+    try:
+        return server_context(config.tls) if config.tls else None
+    except OSError as error:
+        raise GatewayConfigError(f"receive.tls: {error.strerror or type(error).__name__}: a file is missing or does not fit") from None
 
 
 def _check(request: C_STORE, negotiated: str, identity: Identity) -> None:

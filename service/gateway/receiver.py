@@ -37,6 +37,7 @@ SOP_CLASS_NOT_SUPPORTED = 0x0122
 OUT_OF_RESOURCES = 0xA700
 DOES_NOT_MATCH = 0xA900
 CANNOT_UNDERSTAND = 0xC000
+POLL_S = 0.1  # how long `stop` may wait until the server looks up
 NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
 
@@ -87,7 +88,7 @@ class Receiver:
         """Listen, in threads of its own. Raises OSError where the port is taken."""
         keep_quiet()
         self._server = self._listening()
-        threading.Thread(target=self._server.serve_forever, name="receiver", daemon=True).start()
+        threading.Thread(target=self._server.serve_forever, args=(POLL_S,), name="receiver", daemon=True).start()
         log.info("receiving", extra={"called": "\\".join(self._config.ae_titles), "address": f"{self._config.host}:{self.port}"})
 
     def _listening(self) -> Server:

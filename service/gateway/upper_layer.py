@@ -14,7 +14,7 @@ import sys
 import threading
 import time
 import warnings
-from functools import partial
+from functools import cache, partial
 from io import BytesIO
 from typing import Any, Self
 
@@ -53,6 +53,7 @@ class SharedContexts(list[PresentationContext]):
         return self
 
 
+@cache
 def supported_contexts() -> SharedContexts:
     """Verification, and every storage class in every transfer syntax: an archive forwards whole studies."""
     others = [uid for uid in ALL_TRANSFER_SYNTAXES if uid not in (*PREFERRED, *LAST)]

@@ -28,7 +28,18 @@ from service.gateway.identity import IMPLEMENTATION_UID, IMPLEMENTATION_VERSION,
 from service.gateway.ledger import Ledger, Received
 from service.gateway.spool import Spool
 from service.gateway.tls import server_context
-from service.gateway.upper_layer import MAXIMUM_PDU, NETWORK_S, Kept, Server, bound_message, bound_pdus, keep_quiet, supported_contexts
+from service.gateway.upper_layer import (
+    MAXIMUM_PDU,
+    NETWORK_S,
+    Kept,
+    Server,
+    bound_message,
+    bound_pdus,
+    dismiss,
+    hang_up,
+    keep_quiet,
+    supported_contexts,
+)
 from service.telemetry import fault, log
 
 SUCCESS = 0x0000
@@ -105,6 +116,7 @@ class Receiver:
 
     def _bind(self, server: Server) -> None:
         server.bind(events.EVT_CONN_OPEN, bound_pdus)
+        server.bind(events.EVT_FSM_TRANSITION, dismiss)
         server.bind(events.EVT_PDU_RECV, bound_message, [self._config.max_object_bytes])
         server.bind(events.EVT_REQUESTED, self._admit)
         server.bind(events.EVT_C_ECHO, self._echo)
@@ -122,6 +134,8 @@ class Receiver:
             return
         server = self._server
         server.shutdown()
+        for association in server.active_associations:
+            hang_up(association)
         deadline = time.monotonic() + grace_s
         while server.active_associations and time.monotonic() < deadline:
             time.sleep(0.01)

@@ -19,6 +19,7 @@ from io import BytesIO
 from typing import Any, Self
 
 from pynetdicom import ALL_TRANSFER_SYNTAXES, AllStoragePresentationContexts, _config
+from pynetdicom.association import Association
 from pynetdicom.dimse_messages import DIMSEMessage
 from pynetdicom.events import Event
 from pynetdicom.presentation import PresentationContext, build_context
@@ -31,6 +32,7 @@ LARGEST_PDU = 1 << 20  # an association request with 128 presentation contexts o
 LARGEST_COMMAND = 1 << 16  # a command set has a few hundred bytes
 NETWORK_S = 60.0  # for one PDU to come, or for the next one to begin
 HANDSHAKE_S = 10.0
+CLOSED = "Sta1"  # no connection, PS3.8 table 9-6
 VERIFICATION = "1.2.840.10008.1.1"
 # Where one context offers several, the sender can convert: what every sender can write comes first, what few test comes last.
 PREFERRED = ("1.2.840.10008.1.2.1", "1.2.840.10008.1.2")
@@ -133,6 +135,19 @@ def bound_pdus(event: Event) -> None:
     connection = event.assoc.dul.socket
     if connection is not None and connection.socket is not None:
         connection.recv = partial(_receive, connection.socket)  # type: ignore[method-assign]
+
+
+def dismiss(event: Event) -> None:
+    """At EVT_FSM_TRANSITION: who has gone, or was sent away, before asking for an association takes no place until a time-out."""
+    association = event.assoc
+    if event.next_state == CLOSED and association.requestor.primitive is None:
+        association.dul.to_user_queue.put(None)  # what its thread would read when the time was up
+
+
+def hang_up(association: Association) -> None:
+    """End a connection on which nobody has asked for an association."""
+    if association.requestor.primitive is None and association.dul.socket is not None:
+        association.dul.socket.close()
 
 
 def _receive(connection: socket.socket, size: int) -> bytearray:

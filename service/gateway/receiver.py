@@ -28,18 +28,7 @@ from service.gateway.identity import IMPLEMENTATION_UID, IMPLEMENTATION_VERSION,
 from service.gateway.ledger import Ledger, Received
 from service.gateway.spool import Spool
 from service.gateway.tls import server_context
-from service.gateway.upper_layer import (
-    MAXIMUM_PDU,
-    NETWORK_S,
-    Kept,
-    Server,
-    bound_message,
-    bound_pdus,
-    dismiss,
-    hang_up,
-    keep_quiet,
-    supported_contexts,
-)
+from service.gateway.upper_layer import MAXIMUM_PDU, NETWORK_S, Kept, Server, bound, dismiss, hang_up, keep_quiet, supported_contexts
 from service.telemetry import fault, log
 
 SUCCESS = 0x0000
@@ -115,9 +104,8 @@ class Receiver:
         return server
 
     def _bind(self, server: Server) -> None:
-        server.bind(events.EVT_CONN_OPEN, bound_pdus)
+        server.bind(events.EVT_CONN_OPEN, bound, [self._config.max_object_bytes])
         server.bind(events.EVT_FSM_TRANSITION, dismiss)
-        server.bind(events.EVT_PDU_RECV, bound_message, [self._config.max_object_bytes])
         server.bind(events.EVT_REQUESTED, self._admit)
         server.bind(events.EVT_C_ECHO, self._echo)
         server.bind(events.EVT_C_STORE, self._store)

@@ -14,14 +14,17 @@ import sys
 import threading
 import time
 import warnings
+from collections.abc import Callable
 from functools import cache, partial
 from io import BytesIO
 from typing import Any, Self
 
 from pynetdicom import ALL_TRANSFER_SYNTAXES, AllStoragePresentationContexts, _config
 from pynetdicom.association import Association
+from pynetdicom.dimse import DIMSEServiceProvider
 from pynetdicom.dimse_messages import DIMSEMessage
 from pynetdicom.events import Event
+from pynetdicom.pdu_primitives import P_DATA
 from pynetdicom.presentation import PresentationContext, build_context
 from pynetdicom.transport import ThreadedAssociationServer
 
@@ -32,6 +35,7 @@ LARGEST_PDU = 1 << 20  # an association request with 128 presentation contexts o
 LARGEST_COMMAND = 1 << 16  # a command set has a few hundred bytes
 NETWORK_S = 60.0  # for one PDU to come, or for the next one to begin
 HANDSHAKE_S = 10.0
+INVALID_PDU = "Evt19"  # PS3.8 table 9-10
 CLOSED = "Sta1"  # no connection, PS3.8 table 9-6
 VERIFICATION = "1.2.840.10008.1.1"
 # Where one context offers several, the sender can convert: what every sender can write comes first, what few test comes last.
@@ -130,11 +134,32 @@ class Kept(BytesIO):
         return len(data) if self.overflowed else super().write(data)
 
 
-def bound_pdus(event: Event) -> None:
-    """At EVT_CONN_OPEN: read each PDU within a length and a time."""
-    connection = event.assoc.dul.socket
+def bound(event: Event, max_object_bytes: int) -> None:
+    """At EVT_CONN_OPEN: read each PDU within a length and a time, and keep no more of a message than a limit."""
+    connection, provider = event.assoc.dul.socket, event.assoc.dimse
     if connection is not None and connection.socket is not None:
         connection.recv = partial(_receive, connection.socket)  # type: ignore[method-assign]
+    take = partial(_take, provider, provider.receive_primitive, max_object_bytes)
+    provider.receive_primitive = take  # type: ignore[method-assign]
+
+
+def _take(provider: DIMSEServiceProvider, receive: Callable[[P_DATA], None], max_object_bytes: int, fragment: P_DATA) -> None:
+    """Add a fragment to its message. What is no message ends its association (PS3.8 9.2.3, AA-8), not the thread with a traceback."""
+    try:
+        _prepare(provider, max_object_bytes)
+        receive(fragment)
+    except Exception as error:  # noqa: BLE001  whatever pydicom makes of a command set
+        log.warning("message not understood", extra=fault(error))
+        provider.dul.event_queue.put(INVALID_PDU)
+
+
+def _prepare(provider: DIMSEServiceProvider, max_object_bytes: int) -> None:
+    if provider.msg_queue.qsize() > 1:
+        raise ValueError("more requests at once than were negotiated")  # PS3.7 D.3.3.3: one, where nobody has asked for more
+    if provider.message is None:
+        provider.message = DIMSEMessage()
+        provider.message.encoded_command_set = Kept(LARGEST_COMMAND)
+        provider.message.data_set = Kept(max_object_bytes)
 
 
 def dismiss(event: Event) -> None:
@@ -162,15 +187,3 @@ def _receive(connection: socket.socket, size: int) -> bytearray:
                 raise TimeoutError
     del received[filled:]
     return received
-
-
-def bound_message(event: Event, max_object_bytes: int) -> None:
-    """At EVT_PDU_RECV, before its contents are added to a message: keep no more than a limit, and one message at a time (PS3.7 D.3.3.3)."""
-    provider = event.assoc.dimse
-    if provider.message is None:
-        provider.message = DIMSEMessage()
-        provider.message.encoded_command_set = Kept(LARGEST_COMMAND)
-        provider.message.data_set = Kept(max_object_bytes)
-    if provider.msg_queue.qsize() > 1:
-        log.warning("more requests at once than were negotiated", extra={"calling": event.assoc.requestor.ae_title})
-        event.assoc.abort()

@@ -15,7 +15,7 @@ import pytest
 from service.gateway.config import GatewayConfigError, Tls
 from service.gateway.tls import client_context
 from service.gateway.upper_layer import Kept
-from tests.service.gateway.door import HERE, Door, association, echoscu, needs, small, store_dataset, storescu
+from tests.service.gateway.door import HERE, Door, association, echoscu, needs, small, store_dataset, storescu, wait_until
 from tests.service.studies import hip_dicom
 
 
@@ -43,6 +43,21 @@ def test_what_is_no_dicom_ends_its_own_connection_only(sent: bytes, tmp_path: Pa
         with raw(door) as connection:
             connection.sendall(sent)
             assert ended(connection)
+        assert store_dataset(other, small()) == 0
+
+
+@pytest.mark.parametrize("fragments", [
+    (b"\x03" + b"no command" * 9,), (b"\x03",), (b"",), (b"\x01" + bytes(60_000), b"\x03" + bytes(10_000)),
+    (b"\x03" + struct.pack("<HHIH", 0, 0x0100, 2, 1),), (b"\x00" + bytes(100), b"\x02" + bytes(100)),
+], ids=["text", "empty command", "no header", "long command", "half a command", "data without a command"])  # fmt: skip
+def test_what_is_no_message_ends_its_own_association_only(fragments: tuple[bytes, ...], tmp_path: Path) -> None:
+    with Door(tmp_path) as door, association(door) as other:
+        with association(door) as sender:
+            for fragment in fragments:
+                value = struct.pack(">IB", len(fragment) + 1, 1) + fragment
+                sender.dul.socket.socket.sendall(struct.pack(">BBL", 4, 0, len(value)) + value)
+            wait_until(lambda: not sender.is_established)
+        wait_until(lambda: door.receiver.tally().associations.get("aborted") == 1)
         assert store_dataset(other, small()) == 0
 
 

@@ -151,7 +151,8 @@ def _read(
     dataset = DataSet(encoding, budget)
     position = start
     while position < len(view):
-        if group is not None and walker.tag(position) >> 16 != group:  # before its head: what follows is in another encoding
+        tag = walker.tag(position)
+        if tag > last or (group is not None and tag >> 16 != group):  # before its head: what follows may be long, or in another encoding
             break
         head = walker.head(position)
         budget.spend(0)
@@ -159,7 +160,7 @@ def _read(
             raise UnreadableImageError("A data element stands twice in the data set.")
         end, position = walker.extent(head, 0)
         dataset.elements[head.tag] = Element(head.vr, view[head.start : end], head.length == UNDEFINED)
-        if head.tag >= last or head.tag in PIXEL_DATA_TAGS:
+        if head.tag == last or head.tag in PIXEL_DATA_TAGS:
             break
     return dataset, position
 

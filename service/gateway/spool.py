@@ -15,7 +15,7 @@ class Spool:
         self.root = root
         root.mkdir(parents=True, exist_ok=True)
 
-    def write(self, pieces: Iterable[bytes]) -> str:
+    def write(self, pieces: Iterable[bytes | memoryview]) -> str:
         """Store bytes durably and return the name to read them by."""
         name = f"{uuid.uuid4().hex}.dcm"
         folder = self.root / name[:2]  # a few hundred folders: directories stay small
@@ -23,11 +23,11 @@ class Spool:
             folder.mkdir(exist_ok=True)
             _sync(self.root)
         partial = folder / f"{name}.partial"
-        with partial.open("wb") as file:
-            for piece in pieces:
-                file.write(piece)
-            file.flush()
-            os.fsync(file.fileno())
+        try:
+            _write(partial, pieces)
+        except BaseException:
+            partial.unlink(missing_ok=True)  # a full disk needs the space
+            raise
         partial.rename(folder / name)
         _sync(folder)
         return name
@@ -56,6 +56,14 @@ class Spool:
                 path.unlink(missing_ok=True)
                 removed += 1
         return removed
+
+
+def _write(path: Path, pieces: Iterable[bytes | memoryview]) -> None:
+    with path.open("wb") as file:
+        for piece in pieces:
+            file.write(piece)
+        file.flush()
+        os.fsync(file.fileno())
 
 
 def _sync(folder: Path) -> None:

@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, Validation
 from models import SPECS
 from service.errors import ServiceError
 
-Title = Annotated[str, StringConstraints(pattern=r"\A[\x21-\x5b\x5d-\x7e]([\x20-\x5b\x5d-\x7e]{0,14}[\x21-\x5b\x5d-\x7e])?\Z")]  # AE, PS3.5
+Title = Annotated[str, StringConstraints(pattern=r"\A[\x21-\x5b\x5d-\x7e]([\x20-\x5b\x5d-\x7e]{0,14}[\x21-\x5b\x5d-\x7e])?\z")]  # AE, PS3.5
 Priority = Literal["stat", "routine", "batch"]
 Kind = Literal["report", "page"]
 

@@ -41,7 +41,7 @@ def send(destination: DicomDestination, _: str, data: bytes, timeout_s: float) -
         answer = association.send_c_store(_encoded(of_class(result, sop_class), syntax))
         if "Status" not in answer:
             raise TransientError(f"no answer to the C-STORE: it took longer than {timeout_s:g} s, or the association was lost")
-        judge(answer.Status)
+    judge(answer.Status)
 
 
 def _syntaxes(result: Dataset) -> tuple[UID, ...]:

@@ -15,7 +15,8 @@ from pynetdicom import AE, _config, evt
 from pynetdicom.association import Association
 from pynetdicom.presentation import PresentationContext, build_context
 
-from service.formats.dicom.result import IMPLEMENTATION_UID, MANUFACTURER
+from service.formats.algorithm import MANUFACTURER
+from service.formats.dicom.result import IMPLEMENTATION_UID
 from service.gateway.config import DicomDestination
 from service.gateway.documents import classes, of_class
 from service.gateway.errors import PermanentError, TransientError

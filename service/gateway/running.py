@@ -13,7 +13,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from service.gateway.config import GatewayConfig
 from service.gateway.delivery import Deliverer
 from service.gateway.ledger import Ledger
-from service.gateway.metrics import GatewayMetrics
+from service.gateway.metrics import Door, GatewayMetrics, Waiting
 from service.gateway.receiver import Receiver
 from service.gateway.service import Service
 from service.gateway.spool import Spool
@@ -32,7 +32,7 @@ def gateway(config: GatewayConfig, clock: Callable[[], float] = time.time) -> It
     stop = threading.Event()
     with ExitStack() as stack:
         stack.callback(ledger.close)
-        metrics.watch(ledger, spool, clock)
+        metrics.watch(Waiting(ledger, spool, clock))
         deliverer = Deliverer(config.destinations, spool, ledger, config.retry, observe=metrics.delivery)
         tasks: list[Callable[[threading.Event], None]] = [deliverer.run, _Housekeeping(config, spool, ledger, clock).run]
         for _ in range(config.workers):
@@ -44,11 +44,12 @@ def gateway(config: GatewayConfig, clock: Callable[[], float] = time.time) -> It
             thread.start()
             stack.callback(thread.join)
         stack.callback(stop.set)
-        if config.metrics_port:
-            stack.enter_context(_metrics_server(config, metrics))
-        receiver = Receiver(config.receive, spool, ledger, clock, observe=metrics.operation)
+        receiver = Receiver(config.receive, spool, ledger, clock)
+        metrics.watch(Door(receiver))
         receiver.start()
         stack.callback(receiver.stop)
+        if config.metrics_port:
+            stack.enter_context(_metrics_server(config, metrics))
         log.info("the gateway listens")
         yield receiver
 

@@ -138,7 +138,7 @@ def bound(event: Event, max_object_bytes: int) -> None:
     """At EVT_CONN_OPEN: read each PDU within a length and a time, and keep no more of a message than a limit."""
     connection, provider = event.assoc.dul.socket, event.assoc.dimse
     if connection is not None and connection.socket is not None:
-        connection.recv = partial(_receive, connection.socket)  # type: ignore[method-assign]
+        connection.recv = partial(receive_exactly, connection.socket)  # type: ignore[method-assign]
     take = partial(_take, provider, provider.receive_primitive, max_object_bytes)
     provider.receive_primitive = take  # type: ignore[method-assign]
 
@@ -175,11 +175,11 @@ def hang_up(association: Association) -> None:
         association.dul.socket.close()
 
 
-def _receive(connection: socket.socket, size: int) -> bytearray:
-    """As many bytes as were asked for, or fewer where the other side has gone."""
+def receive_exactly(connection: socket.socket, size: int, within_s: float = NETWORK_S) -> bytearray:
+    """As many bytes as were asked for, or fewer where the other side has gone. Raises OSError for too many, or too slow ones."""
     if size > LARGEST_PDU:
         raise OSError("a PDU is longer than any that is needed")
-    received, filled, deadline = bytearray(size), 0, time.monotonic() + NETWORK_S
+    received, filled, deadline = bytearray(size), 0, time.monotonic() + within_s
     with memoryview(received) as view:
         while filled < size and (count := connection.recv_into(view[filled:])):
             filled += count

@@ -165,13 +165,20 @@ def _prepare(provider: DIMSEServiceProvider, max_object_bytes: int) -> None:
 def dismiss(event: Event) -> None:
     """At EVT_FSM_TRANSITION: who has gone, or was sent away, before asking for an association takes no place until a time-out."""
     association = event.assoc
-    if event.next_state == CLOSED and association.requestor.primitive is None:
+    if event.next_state == CLOSED and not was_asked(association):
         association.dul.to_user_queue.put(None)  # what its thread would read when the time was up
 
 
+def was_asked(association: Association) -> bool:
+    """Whether an association request has come over a connection."""
+    return association.requestor.primitive is not None
+
+
 def hang_up(association: Association) -> None:
-    """End a connection on which nobody has asked for an association."""
-    if association.requestor.primitive is None and association.dul.socket is not None:
+    """Abort an association; close a connection on which none stands."""
+    if association.is_established:
+        association.abort()
+    elif association.dul.socket is not None:
         association.dul.socket.close()
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import logging
+import socket
 import threading
 import time
 from collections.abc import Iterator
@@ -21,6 +22,7 @@ from service.telemetry import JsonFormatter
 from tests.service.gateway.door import (
     DX,
     EXPLICIT,
+    HERE,
     IMPLICIT,
     Door,
     FullSpool,
@@ -228,6 +230,14 @@ def test_stopping_ends_an_association_that_does_not(tmp_path: Path) -> None:
     with Door(tmp_path) as door, association(door) as sender:
         door.receiver.stop(grace_s=0.1)
         wait_until(lambda: sender.is_aborted)
+
+
+def test_stopping_does_not_wait_for_who_has_said_nothing(tmp_path: Path) -> None:
+    with Door(tmp_path) as door, socket.create_connection((HERE, door.port)):
+        wait_until(lambda: door.receiver._server.active_associations)
+        started = time.monotonic()
+        door.receiver.stop(grace_s=20)
+        assert time.monotonic() - started < 5
 
 
 def test_a_port_that_is_taken_is_an_error_and_stopping_twice_is_none(tmp_path: Path) -> None:

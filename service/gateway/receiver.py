@@ -80,6 +80,7 @@ class Receiver:
         self._admission = Admission(config)
         self._tls = _secured(config)
         self._server: Server | None = None
+        self._turn = threading.Lock()  # SQLite lets writers sleep and try again: the unlucky one of five waits half a second
         self._lock = threading.Lock()
         self._associations: Counter[str] = Counter()
         self._operations: Counter[tuple[str, int]] = Counter()
@@ -201,7 +202,8 @@ class Receiver:
             called=parties["called"], calling=parties["calling"], expected=identity.expected,
         )  # fmt: skip
         # Where the ledger fails, the file is left for Spool.sweep: it may not be known whether the ledger has it.
-        unneeded = self._ledger.receive(received, self._clock(), self._config.quiet_s)
+        with self._turn:
+            unneeded = self._ledger.receive(received, self._clock(), self._config.quiet_s)
         if unneeded:
             with contextlib.suppress(OSError):  # the instance is safe; the sweep comes by
                 self._spool.remove(unneeded)

@@ -22,13 +22,24 @@ from pynetdicom.ae import ApplicationEntity
 from pynetdicom.association import Association
 from pynetdicom.dimse_primitives import C_STORE
 
-from service.gateway.admission import REJECTIONS, Admission
+from service.gateway.admission import REJECTIONS, Admission, Refusal
 from service.gateway.config import GatewayConfigError, Receive
 from service.gateway.identity import IMPLEMENTATION_UID, IMPLEMENTATION_VERSION, Identity, UnidentifiedError, file_header, identify
 from service.gateway.ledger import Ledger, Received
 from service.gateway.spool import Spool
 from service.gateway.tls import server_context
-from service.gateway.upper_layer import MAXIMUM_PDU, NETWORK_S, Kept, Server, bound, dismiss, hang_up, keep_quiet, supported_contexts
+from service.gateway.upper_layer import (
+    MAXIMUM_PDU,
+    NETWORK_S,
+    Kept,
+    Server,
+    bound,
+    dismiss,
+    hang_up,
+    keep_quiet,
+    supported_contexts,
+    was_asked,
+)
 from service.telemetry import fault, log
 
 SUCCESS = 0x0000
@@ -69,6 +80,7 @@ class Receiver:
         self._admission = Admission(config)
         self._tls = _secured(config)
         self._server: Server | None = None
+        self._turn = threading.Lock()  # SQLite lets writers sleep and try again: the unlucky one of five waits half a second
         self._lock = threading.Lock()
         self._associations: Counter[str] = Counter()
         self._operations: Counter[tuple[str, int]] = Counter()
@@ -123,21 +135,29 @@ class Receiver:
         server = self._server
         server.shutdown()
         for association in server.active_associations:
-            hang_up(association)
+            if not was_asked(association):
+                hang_up(association)
         deadline = time.monotonic() + grace_s
         while server.active_associations and time.monotonic() < deadline:
             time.sleep(0.01)
         for association in server.active_associations:
-            association.abort()
-            association.join(grace_s)
+            hang_up(association)
+            association.join(1.0)
 
     def _admit(self, event: events.Event) -> None:
         """At EVT_REQUESTED: reject whom the configuration does not name; pynetdicom then negotiates no further."""
-        refusal = self._admission.refuses(**_parties(event.assoc))
+        refusal = self._refusal(event)
         if refusal:
             event.assoc.acse.send_reject(*REJECTIONS[refusal])
             self._note(event, refusal)
             event.assoc.kill()  # waits until the rejection is sent, as pynetdicom does after its own
+
+    def _refusal(self, event: events.Event) -> Refusal | None:
+        try:
+            return self._admission.refuses(**_parties(event.assoc))
+        except Exception as error:  # noqa: BLE001  pynetdicom would go on as if nobody had objected
+            log.error("admission failed", extra=fault(error))
+            return "caller_unknown"
 
     def _note(self, event: events.Event, outcome: str) -> None:
         with self._lock:
@@ -182,7 +202,8 @@ class Receiver:
             called=parties["called"], calling=parties["calling"], expected=identity.expected,
         )  # fmt: skip
         # Where the ledger fails, the file is left for Spool.sweep: it may not be known whether the ledger has it.
-        unneeded = self._ledger.receive(received, self._clock(), self._config.quiet_s)
+        with self._turn:
+            unneeded = self._ledger.receive(received, self._clock(), self._config.quiet_s)
         if unneeded:
             with contextlib.suppress(OSError):  # the instance is safe; the sweep comes by
                 self._spool.remove(unneeded)

@@ -138,7 +138,7 @@ def bound(event: Event, max_object_bytes: int) -> None:
     """At EVT_CONN_OPEN: read each PDU within a length and a time, and keep no more of a message than a limit."""
     connection, provider = event.assoc.dul.socket, event.assoc.dimse
     if connection is not None and connection.socket is not None:
-        connection.recv = partial(_receive, connection.socket)  # type: ignore[method-assign]
+        connection.recv = partial(receive_exactly, connection.socket)  # type: ignore[method-assign]
     take = partial(_take, provider, provider.receive_primitive, max_object_bytes)
     provider.receive_primitive = take  # type: ignore[method-assign]
 
@@ -165,21 +165,28 @@ def _prepare(provider: DIMSEServiceProvider, max_object_bytes: int) -> None:
 def dismiss(event: Event) -> None:
     """At EVT_FSM_TRANSITION: who has gone, or was sent away, before asking for an association takes no place until a time-out."""
     association = event.assoc
-    if event.next_state == CLOSED and association.requestor.primitive is None:
+    if event.next_state == CLOSED and not was_asked(association):
         association.dul.to_user_queue.put(None)  # what its thread would read when the time was up
 
 
+def was_asked(association: Association) -> bool:
+    """Whether an association request has come over a connection."""
+    return association.requestor.primitive is not None
+
+
 def hang_up(association: Association) -> None:
-    """End a connection on which nobody has asked for an association."""
-    if association.requestor.primitive is None and association.dul.socket is not None:
+    """Abort an association; close a connection on which none stands."""
+    if association.is_established:
+        association.abort()
+    elif association.dul.socket is not None:
         association.dul.socket.close()
 
 
-def _receive(connection: socket.socket, size: int) -> bytearray:
-    """As many bytes as were asked for, or fewer where the other side has gone."""
+def receive_exactly(connection: socket.socket, size: int, within_s: float = NETWORK_S) -> bytearray:
+    """As many bytes as were asked for, or fewer where the other side has gone. Raises OSError for too many, or too slow ones."""
     if size > LARGEST_PDU:
         raise OSError("a PDU is longer than any that is needed")
-    received, filled, deadline = bytearray(size), 0, time.monotonic() + NETWORK_S
+    received, filled, deadline = bytearray(size), 0, time.monotonic() + within_s
     with memoryview(received) as view:
         while filled < size and (count := connection.recv_into(view[filled:])):
             filled += count

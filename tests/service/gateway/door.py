@@ -129,9 +129,10 @@ def association(door: Door, *contexts: tuple[str, str], calling: str = "MODALITY
 
 
 def request(association: Association, data: bytes, sop_uid: str, sop_class: str = DX, syntax: str = EXPLICIT) -> None:
-    """Send any bytes as a C-STORE request."""
+    """Send any bytes as a C-STORE request, under the first presentation context where none was negotiated for it."""
     contexts = association.accepted_contexts
-    context = next(each for each in contexts if (each.abstract_syntax, each.transfer_syntax[0]) == (sop_class, syntax))
+    fitting = [each for each in contexts if (each.abstract_syntax, each.transfer_syntax[0]) == (sop_class, syntax)]
+    context = (fitting or contexts)[0]
     message = C_STORE()
     message.MessageID, message.Priority = 1, 2
     message.AffectedSOPClassUID, message.AffectedSOPInstanceUID = sop_class, sop_uid

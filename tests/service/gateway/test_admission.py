@@ -58,3 +58,14 @@ def test_one_association_too_many_is_asked_to_come_later(tmp_path: Path) -> None
         assert second.acceptor.primitive.reason_str == "Local limit exceeded"
         wait_until(lambda: door.receiver.tally().associations == {"accepted": 1, "too_many": 1})
         assert door.receiver.tally().open == 1
+
+
+def test_an_admission_that_fails_lets_nobody_in(tmp_path: Path) -> None:
+    class Broken(Admission):
+        def refuses(self, *_: Any, **__: Any) -> None:
+            raise RuntimeError
+
+    door = Door(tmp_path)
+    door.receiver._admission = Broken(Receive(any_caller=True))
+    with door, association(door) as sender:
+        assert sender.is_rejected

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import errno
 import logging
+import socket
 import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +22,7 @@ from service.telemetry import JsonFormatter
 from tests.service.gateway.door import (
     DX,
     EXPLICIT,
+    HERE,
     IMPLICIT,
     Door,
     FullSpool,
@@ -135,6 +138,23 @@ def test_what_is_not_the_instance_that_was_announced_is_refused(status: int, cha
         assert door.files() == []
 
 
+def test_an_instance_under_another_presentation_context_is_refused(tmp_path: Path) -> None:
+    report = small(SOPClassUID=SR)
+    with Door(tmp_path) as door, association(door) as sender:
+        assert store_dataset(sender, report) == 0x0122
+
+
+def test_a_disk_that_is_full_keeps_nothing_half_written(tmp_path: Path) -> None:
+    def pieces() -> Iterator[bytes]:
+        yield b"half"
+        raise OSError(errno.ENOSPC, "")
+
+    with Door(tmp_path) as door:
+        with pytest.raises(OSError, match=str(errno.ENOSPC)):
+            door.spool.write(pieces())
+        assert door.files() == []
+
+
 def test_success_is_not_said_before_the_ledger_has_it(tmp_path: Path) -> None:
     held, entered, statuses = threading.Event(), threading.Event(), []
 
@@ -210,3 +230,21 @@ def test_stopping_ends_an_association_that_does_not(tmp_path: Path) -> None:
     with Door(tmp_path) as door, association(door) as sender:
         door.receiver.stop(grace_s=0.1)
         wait_until(lambda: sender.is_aborted)
+
+
+def test_stopping_does_not_wait_for_who_has_said_nothing(tmp_path: Path) -> None:
+    with Door(tmp_path) as door, socket.create_connection((HERE, door.port)):
+        wait_until(lambda: door.receiver._server.active_associations)
+        started = time.monotonic()
+        door.receiver.stop(grace_s=20)
+        assert time.monotonic() - started < 5
+
+
+def test_a_port_that_is_taken_is_an_error_and_stopping_twice_is_none(tmp_path: Path) -> None:
+    with Door(tmp_path) as door:
+        other = Door(tmp_path, port=door.port)
+        with pytest.raises(OSError, match="in use"):
+            other.receiver.start()
+        other.receiver.stop()
+        assert other.port == door.port
+    door.receiver.stop()

@@ -14,7 +14,7 @@ import pytest
 
 from service.gateway.config import GatewayConfigError, Tls
 from service.gateway.tls import client_context
-from service.gateway.upper_layer import Kept
+from service.gateway.upper_layer import Kept, receive_exactly
 from tests.service.gateway.door import HERE, Door, association, echoscu, needs, small, store_dataset, storescu, wait_until
 from tests.service.studies import hip_dicom
 
@@ -68,6 +68,18 @@ def test_connections_that_say_nothing_are_few(tmp_path: Path) -> None:
         assert [ended(connection) for connection in silent[4:]] == [True, True]
         for connection in silent:
             connection.close()
+
+
+def test_who_sends_byte_by_byte_is_not_waited_for() -> None:
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        theirs.sendall(b"12345")
+        assert receive_exactly(ours, 5, within_s=10) == b"12345"
+        theirs.sendall(b"1")
+        with pytest.raises(TimeoutError):
+            receive_exactly(ours, 5, within_s=0)
+        theirs.shutdown(socket.SHUT_WR)
+        assert receive_exactly(ours, 5, within_s=10) == b""
 
 
 def test_of_a_message_no_more_is_kept_than_is_allowed() -> None:

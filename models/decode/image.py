@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.decode.reduction import FULL, Grid
+from models.decode.tone import Grey, values_of
 
 Format = Literal["dicom", "png", "jpeg", "nifti"]
 Side = Literal["left", "right"]
@@ -66,13 +67,18 @@ class Header:
 
 @dataclass(frozen=True)
 class Image:
-    """Decoded pixels: float32 (H, W) in [0, 1], bright = dense.
+    """A decoded picture: (H, W) in [0, 1], bright = dense, as float32 or as what makes float32 of any part of it.
 
-    `decoder` names what decoded them, `grid` says where they lie, `lut` what made grey values out of stored ones.
+    `decoder` names what decoded it, `grid` says where its samples lie, `lut` what made grey values out of stored ones.
     """
 
-    pixels: NDArray[np.float32]
+    grey: Grey
     header: Header
     decoder: str
     grid: Grid = FULL
     lut: str = ""
+
+    @property
+    def pixels(self) -> NDArray[np.float32]:
+        """All of it as float32: two to four times what the file stores."""
+        return values_of(self.grey)

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 def header_of(data: bytes, limits: Limits) -> Header:
     """Read and check the header of a DICOM file without decoding a pixel."""
-    uid, dataset = open_dataset(data, limits)
+    uid, dataset = open_dataset(data, limits, pixels=False)
     module = pixel_module(dataset, limits)
     check_pixel_data(dataset, uid, module)
     return Header(

@@ -163,7 +163,7 @@ def _probe(element: Element, compression: Compression, module: PixelModule) -> t
 def _check_presence(dataset: DataSet) -> None:
     if Tag.FLOAT_PIXEL_DATA in dataset or Tag.DOUBLE_FLOAT_PIXEL_DATA in dataset:
         raise UnreadableImageError("Float pixel data is not read.")
-    if Tag.PIXEL_DATA not in dataset or len(dataset.elements[Tag.PIXEL_DATA].value) == 0:
+    if Tag.PIXEL_DATA not in dataset or dataset.elements[Tag.PIXEL_DATA].length == 0:
         raise UnreadableImageError(f"The DICOM object holds no pixel data: {Tag.PIXEL_DATA.label} is missing or empty.")
 
 
@@ -198,7 +198,7 @@ def _check_length(element: Element, module: PixelModule) -> None:
     """PS3.5 section 8.1.1: cells without gaps, padded to an even length, which some writers forget."""
     pixels = module.rows * module.columns * module.frames
     expected = pixels * SAMPLES_HELD[module.photometric] * module.allocated // 8
-    if len(element.value) not in {expected, expected + expected % 2}:
+    if element.length not in {expected, expected + expected % 2}:
         raise UnreadableImageError(f"The length of {Tag.PIXEL_DATA.label} is not what {Tag.ROWS.label} x {Tag.COLUMNS.label} need.")
 
 

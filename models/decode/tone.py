@@ -17,6 +17,8 @@ from models.decode.grayscale import Lut, Range, Rescale, Stored, Values, Window
 from models.decode.tags import Tag
 from models.errors import NotEvaluableError
 
+LOOKUP_ROWS = 16
+
 
 @dataclass(frozen=True, eq=False)
 class Toned:
@@ -34,8 +36,12 @@ class Toned:
         return Toned(self.cells[part], self.table)
 
     def values(self) -> Values:
-        """All grey values at once."""
-        return self.table.take(self.cells, mode="clip")  # no cell lies behind the table; "raise" would look for one
+        """All grey values at once, looked up a few rows at a time: numpy makes 64-bit numbers of the cells."""
+        values = np.empty(self.shape, np.float32)
+        for start in range(0, len(values), LOOKUP_ROWS):
+            rows = slice(start, start + LOOKUP_ROWS)
+            self.table.take(self.cells[rows], out=values[rows], mode="clip")  # none lies behind the table; "raise" would look for one
+        return values
 
 
 Grey = Values | Toned

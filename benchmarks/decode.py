@@ -17,7 +17,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import matplotlib.pyplot as plt
@@ -51,10 +51,11 @@ class Row:
 
 
 def ours(data: bytes) -> np.ndarray:
-    """The path of service and training."""
+    """The path of service and training, with the threads that the service gives a decoder process which is alone."""
+    limits = replace(LIMITS, threads=len(os.sched_getaffinity(0)))
     header = read_header(data, LIMITS)
     level = sufficient_level(HIP, view_geometry(HIP, header, None))
-    return image_tensor(HIP, decode(data, header, LIMITS, apply_voi=True, level=level), None)[0]
+    return image_tensor(HIP, decode(data, header, limits, apply_voi=True, level=level), None)[0]
 
 
 def theirs(data: bytes) -> np.ndarray:

@@ -92,7 +92,7 @@ def _decode_stored(data: bytes, limits: Limits, level: int) -> tuple[DataSet, Pi
     if module.frames != 1:
         raise UnsuitableImageError("The image has more than one frame.")
     check_pixel_data(dataset, uid, module)
-    return dataset, module, stored_values_of(dataset, uid, module, level)
+    return dataset, module, stored_values_of(dataset, uid, module, level, limits.threads)
 
 
 def _modality_range(step: Rescale | Lut, module: PixelModule) -> Range:

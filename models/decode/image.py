@@ -25,6 +25,7 @@ class Limits:
     max_depth: int = 16  # nesting of sequences
     refused_syntaxes: frozenset[str] = frozenset()  # transfer syntaxes that this machine's decoders were seen to get wrong
     max_inflation: int = 100  # bytes out for each byte of a deflated data set; radiographs reach 10, bombs 1000
+    threads: int = 1  # that one decoder may start, where it can: cores that nothing else needs
 
 
 @dataclass(frozen=True)

@@ -117,7 +117,7 @@ class Decoded(NamedTuple):
     grid: Grid = FULL
 
 
-def stored_values_of(dataset: DataSet, uid: str, module: PixelModule, level: int = 0) -> Decoded:
+def stored_values_of(dataset: DataSet, uid: str, module: PixelModule, level: int = 0, threads: int = 1) -> Decoded:
     """Decode the one frame of a greyscale image whose pixel data was checked, at `level` or the next finer one that works.
 
     Raises UnreadableImageError where the frame is broken.
@@ -131,7 +131,7 @@ def stored_values_of(dataset: DataSet, uid: str, module: PixelModule, level: int
     reduced = _reduced(frame, said, compression, module, level)
     if reduced:
         return reduced
-    samples = codec.samples(frame, said, module.allocated)
+    samples = codec.samples(frame, said, module.allocated, threads)
     check_complete(frame, said, samples.reshape(module.rows, module.columns), lambda more: codec.samples(more, said, module.allocated))
     cells = _widen(samples, said, module)
     return Decoded(_values(cells, module).reshape(module.rows, module.columns), codec.name)

@@ -30,7 +30,7 @@ from training.phantoms.alzheimer.patient import draw
 pytestmark = pytest.mark.slow
 PHANTOM = draw(11, 0)
 REPORT, PAGE = "1.2.840.10008.5.1.4.1.1.88.34", "1.2.840.10008.5.1.4.1.1.7"
-FORWARD = "function OnStableStudy(study, tags, metadata) SendToModality(study, 'chiasm') end"
+FORWARD = "function OnStableStudy(study, tags, metadata) RestApiPost('/modalities/chiasm/store', study) end"
 CONFIG = """
 spool = "{folder}/spool"
 service = "{service}"
@@ -125,8 +125,9 @@ def store(port: int, files: list[bytes]) -> None:
 
 def results(archive: str, uid: str) -> list[Dataset]:
     """What the archive holds of a study that this service has made."""
-    query = {"Level": "Instance", "Query": {"StudyInstanceUID": uid, "Manufacturer": "Chiasm"}}
-    found = httpx.post(f"{archive}/tools/find", json=query, timeout=30).json()
+    query = {"Level": "Series", "Query": {"StudyInstanceUID": uid, "SeriesDescription": "Chiasm *"}}
+    series = httpx.post(f"{archive}/tools/find", json=query, timeout=30).json()
+    found = [each for one in series for each in httpx.get(f"{archive}/series/{one}").json()["Instances"]]
     return [opened(httpx.get(f"{archive}/instances/{each}/file", timeout=30).content) for each in found]
 
 
@@ -137,7 +138,7 @@ def wait_for(archive: str, uids: dict[str, str], seconds: float, gateway: Gatewa
         if all(len(some) >= 2 for some in found.values()):
             return found
         time.sleep(1)
-    pytest.fail(f"results did not come back within {seconds} s: { {model: len(some) for model, some in found.items()} }\n{gateway.log()[-3000:]}")
+    pytest.fail(f"not all results came back within {seconds} s\n{gateway.log()[-3000:]}")
 
 
 def asked_directly(service: str, model: str, files: list[bytes]) -> dict[str, Any]:

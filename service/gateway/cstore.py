@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import socket
 import ssl
 from collections.abc import Iterator
 from contextlib import contextmanager
 from io import BytesIO
+from typing import Any
 
 from pydicom import dcmread, dcmwrite
 from pydicom.dataset import Dataset
@@ -67,23 +69,42 @@ def _encoded(result: Dataset, syntax: UID) -> Dataset:
 
 @contextmanager
 def _association(destination: DicomDestination, contexts: list[PresentationContext], timeout_s: float) -> Iterator[Association]:
-    """An established association; released where all went well, aborted otherwise."""
-    entity = AE(destination.calling_ae_title)
-    entity.implementation_class_uid, entity.implementation_version_name = IMPLEMENTATION_UID, MANUFACTURER.upper()
-    entity.connection_timeout = entity.acse_timeout = entity.dimse_timeout = entity.network_timeout = timeout_s
-    connected: list[object] = []
-    association = entity.associate(
-        destination.host, destination.port, contexts, destination.ae_title, tls_args=_tls(destination),
-        evt_handlers=[(evt.EVT_CONN_OPEN, connected.append)],
-    )  # fmt: skip
+    """An established association; released where it was used to its end, aborted otherwise."""
+    connections: list[socket.socket] = []
+    association = _request(destination, contexts, timeout_s, connections)
     try:
         if not association.is_established:
-            _explain(association, connected=bool(connected), timeout_s=timeout_s)
+            _explain(association, connected=bool(connections), timeout_s=timeout_s)
         yield association
         association.release()
     finally:
         if association.is_alive():
             association.abort()
+        for connection in connections:
+            connection.close()
+
+
+def _request(
+    destination: DicomDestination, contexts: list[PresentationContext], timeout_s: float, connections: list[socket.socket]
+) -> Association:
+    """Ask for an association, and wait for the answer; the connection is noted when it is open."""
+
+    def opened(event: evt.Event) -> None:
+        dul: Any = event.assoc.dul
+        connection = dul.socket.socket
+        connection.settimeout(timeout_s)  # pynetdicom would wait for ever for the rest of a PDU, or for the other side to read
+        connections.append(connection)
+
+    entity = AE(destination.calling_ae_title)
+    entity.implementation_class_uid, entity.implementation_version_name = IMPLEMENTATION_UID, MANUFACTURER.upper()
+    entity.connection_timeout = entity.acse_timeout = entity.dimse_timeout = entity.network_timeout = timeout_s
+    try:
+        return entity.associate(
+            destination.host, destination.port, contexts, destination.ae_title, tls_args=_tls(destination),
+            evt_handlers=[(evt.EVT_CONN_OPEN, opened)],
+        )  # fmt: skip
+    except socket.gaierror:
+        raise TransientError("the name of the destination's host has no address") from None
 
 
 def _tls(destination: DicomDestination) -> tuple[ssl.SSLContext, str] | None:

@@ -26,6 +26,7 @@ from service.gateway.tls import client_context
 from service.telemetry import log
 
 _config.LOG_REQUEST_IDENTIFIERS = _config.LOG_RESPONSE_IDENTIFIERS = False  # both are on by default, and would log who the patient is
+PLAIN = (ExplicitVRLittleEndian, ImplicitVRLittleEndian)
 REJECTED_FOR_NOW = 2  # Result of an A-ASSOCIATE-RJ, PS3.8 table 9-21
 
 
@@ -47,14 +48,17 @@ def send(destination: DicomDestination, _: str, data: bytes, timeout_s: float) -
 
 
 def _syntaxes(result: Dataset) -> tuple[UID, ...]:
-    """Its own, and for what is not compressed the one that every application entity knows (PS3.5 section 10)."""
-    own = result.file_meta.TransferSyntaxUID
-    return (own, ImplicitVRLittleEndian) if own == ExplicitVRLittleEndian else (own,)
+    """Its own first; then, where it is not compressed, the other of the two that differ in nothing but how they are written (PS3.5 A.1)."""
+    own = UID(result.file_meta.TransferSyntaxUID)
+    return (own, *(each for each in PLAIN if own in PLAIN and each != own))
 
 
 def _first(offers: list[tuple[UID, UID]], accepted: list[PresentationContext]) -> tuple[UID, UID]:
     taken = {(each.abstract_syntax, each.transfer_syntax[0]) for each in accepted}
-    return next(offer for offer in offers if offer in taken)
+    for offer in offers:
+        if offer in taken:
+            return offer
+    raise TransientError("the presentation contexts that were accepted are none of those that were proposed")
 
 
 def _encoded(result: Dataset, syntax: UID) -> Dataset:

@@ -8,7 +8,7 @@ from contextlib import nullcontext
 
 import httpx
 import pytest
-from pydicom.uid import Comprehensive3DSRStorage, ComprehensiveSRStorage, EnhancedSRStorage, ImplicitVRLittleEndian
+from pydicom.uid import Comprehensive3DSRStorage, ComprehensiveSRStorage, EnhancedSRStorage, ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
 from service.gateway.config import Tls
 from service.gateway.cstore import send
@@ -74,14 +74,18 @@ def test_an_archive_that_takes_no_reports_refuses_for_good(tmp_path):
     assert len(stored(tmp_path / "pacs")) == 1
 
 
-def test_what_knows_only_implicit_vr_gets_implicit_vr(tmp_path):
+@pytest.mark.parametrize("syntax", [ExplicitVRLittleEndian, ImplicitVRLittleEndian])
+def test_an_archive_that_knows_one_way_of_writing_gets_it_written_so(tmp_path, syntax):
+    """The page is implicit, the report explicit."""
+    report, page = map(opened, objects())
+    assert {each.file_meta.TransferSyntaxUID for each in (report, page)} == {ExplicitVRLittleEndian, ImplicitVRLittleEndian}
     classes = ["SecondaryCaptureImageStorage", "Comprehensive3DSRStorage"]
-    with storescp(tmp_path / "pacs", *profile(tmp_path, classes, ["LittleEndianImplicit"])) as port:
+    known = {ExplicitVRLittleEndian: "LittleEndianExplicit", ImplicitVRLittleEndian: "LittleEndianImplicit"}[syntax]
+    with storescp(tmp_path / "pacs", *profile(tmp_path, classes, [known])) as port:
         for each in objects():
             send(archive(port), "", each, 5)
     kept = {each.SOPInstanceUID: each for each in stored(tmp_path / "pacs")}
-    assert {each.file_meta.TransferSyntaxUID for each in kept.values()} == {ImplicitVRLittleEndian}
-    report, page = map(opened, objects())
+    assert {each.file_meta.TransferSyntaxUID for each in kept.values()} == {syntax}
     assert kept[page.SOPInstanceUID].PixelData == page.PixelData
     assert kept[report.SOPInstanceUID].ContentSequence == report.ContentSequence
 

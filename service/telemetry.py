@@ -61,6 +61,7 @@ def start_logging(level: str, stream: TextIO = sys.stdout) -> None:
     handler.setFormatter(JsonFormatter())
     logging.basicConfig(handlers=[handler], level=level.upper(), force=True)
     logging.getLogger("python_multipart").setLevel(logging.CRITICAL)  # it logs bytes of the request
+    logging.getLogger("httpx").setLevel(logging.WARNING)  # it logs URLs, which may hold a password
     logging.getLogger("asyncio").setLevel(logging.ERROR)
     logging.captureWarnings(capture=False)
 

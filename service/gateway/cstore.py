@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import socket
 import ssl
 from collections.abc import Iterator
 from contextlib import contextmanager
 from io import BytesIO
+from typing import Any
 
 from pydicom import dcmread, dcmwrite
 from pydicom.dataset import Dataset
@@ -25,6 +27,7 @@ from service.gateway.tls import client_context
 from service.telemetry import log
 
 _config.LOG_REQUEST_IDENTIFIERS = _config.LOG_RESPONSE_IDENTIFIERS = False  # both are on by default, and would log who the patient is
+PLAIN = (ExplicitVRLittleEndian, ImplicitVRLittleEndian)
 REJECTED_FOR_NOW = 2  # Result of an A-ASSOCIATE-RJ, PS3.8 table 9-21
 
 
@@ -46,14 +49,17 @@ def send(destination: DicomDestination, _: str, data: bytes, timeout_s: float) -
 
 
 def _syntaxes(result: Dataset) -> tuple[UID, ...]:
-    """Its own, and for what is not compressed the one that every application entity knows (PS3.5 section 10)."""
-    own = result.file_meta.TransferSyntaxUID
-    return (own, ImplicitVRLittleEndian) if own == ExplicitVRLittleEndian else (own,)
+    """Its own first; then, where it is not compressed, the other of the two that differ in nothing but how they are written (PS3.5 A.1)."""
+    own = UID(result.file_meta.TransferSyntaxUID)
+    return (own, *(each for each in PLAIN if own in PLAIN and each != own))
 
 
 def _first(offers: list[tuple[UID, UID]], accepted: list[PresentationContext]) -> tuple[UID, UID]:
     taken = {(each.abstract_syntax, each.transfer_syntax[0]) for each in accepted}
-    return next(offer for offer in offers if offer in taken)
+    for offer in offers:
+        if offer in taken:
+            return offer
+    raise TransientError("the presentation contexts that were accepted are none of those that were proposed")
 
 
 def _encoded(result: Dataset, syntax: UID) -> Dataset:
@@ -68,23 +74,42 @@ def _encoded(result: Dataset, syntax: UID) -> Dataset:
 
 @contextmanager
 def _association(destination: DicomDestination, contexts: list[PresentationContext], timeout_s: float) -> Iterator[Association]:
-    """An established association; released where all went well, aborted otherwise."""
-    entity = AE(destination.calling_ae_title)
-    entity.implementation_class_uid, entity.implementation_version_name = IMPLEMENTATION_UID, MANUFACTURER.upper()
-    entity.connection_timeout = entity.acse_timeout = entity.dimse_timeout = entity.network_timeout = timeout_s
-    connected: list[object] = []
-    association = entity.associate(
-        destination.host, destination.port, contexts, destination.ae_title, tls_args=_tls(destination),
-        evt_handlers=[(evt.EVT_CONN_OPEN, connected.append)],
-    )  # fmt: skip
+    """An established association; released where it was used to its end, aborted otherwise."""
+    connections: list[socket.socket] = []
+    association = _request(destination, contexts, timeout_s, connections)
     try:
         if not association.is_established:
-            _explain(association, connected=bool(connected), timeout_s=timeout_s)
+            _explain(association, connected=bool(connections), timeout_s=timeout_s)
         yield association
         association.release()
     finally:
         if association.is_alive():
             association.abort()
+        for connection in connections:
+            connection.close()
+
+
+def _request(
+    destination: DicomDestination, contexts: list[PresentationContext], timeout_s: float, connections: list[socket.socket]
+) -> Association:
+    """Ask for an association, and wait for the answer; the connection is noted when it is open."""
+
+    def opened(event: evt.Event) -> None:
+        dul: Any = event.assoc.dul
+        connection = dul.socket.socket
+        connection.settimeout(timeout_s)  # pynetdicom would wait for ever for the rest of a PDU, or for the other side to read
+        connections.append(connection)
+
+    entity = AE(destination.calling_ae_title)
+    entity.implementation_class_uid, entity.implementation_version_name = IMPLEMENTATION_UID, MANUFACTURER.upper()
+    entity.connection_timeout = entity.acse_timeout = entity.dimse_timeout = entity.network_timeout = timeout_s
+    try:
+        return entity.associate(
+            destination.host, destination.port, contexts, destination.ae_title, tls_args=_tls(destination),
+            evt_handlers=[(evt.EVT_CONN_OPEN, opened)],
+        )  # fmt: skip
+    except socket.gaierror:
+        raise TransientError("the name of the destination's host has no address") from None
 
 
 def _tls(destination: DicomDestination) -> tuple[ssl.SSLContext, str] | None:

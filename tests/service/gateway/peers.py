@@ -110,11 +110,12 @@ def orthanc(folder: Path) -> Iterator[tuple[int, int]]:
 
 
 @contextmanager
-def scp(handle: Callable[[evt.Event], int], sop_class: str) -> Iterator[int]:
+def scp(handle: Callable[[evt.Event], int], sop_class: str, released: Callable[[], None] = int) -> Iterator[int]:
     """An archive whose answer to a C-STORE is what `handle` returns."""
     entity = AE("PACS")
     entity.add_supported_context(sop_class)
-    server = entity.start_server(("127.0.0.1", 0), block=False, evt_handlers=[(evt.EVT_C_STORE, handle)])
+    handlers = [(evt.EVT_C_STORE, handle), (evt.EVT_RELEASED, lambda _: released())]
+    server = entity.start_server(("127.0.0.1", 0), block=False, evt_handlers=handlers)
     try:
         yield server.server_address[1]
     finally:

@@ -62,6 +62,7 @@ def start_logging(level: str, stream: TextIO = sys.stdout) -> None:
     logging.basicConfig(handlers=[handler], level=level.upper(), force=True)
     logging.getLogger("python_multipart").setLevel(logging.CRITICAL)  # it logs bytes of the request
     logging.getLogger("httpx").setLevel(logging.WARNING)  # it logs URLs, which may hold a password
+    logging.getLogger("highdicom").setLevel(logging.WARNING)  # it logs which instances it refers to
     logging.getLogger("asyncio").setLevel(logging.ERROR)
     logging.captureWarnings(capture=False)
 

@@ -118,6 +118,12 @@ class Ledger:
         with self._engine.begin() as connection:
             connection.execute(update(jobs).where(jobs.c.study_uid == study_uid).values(priority=PRIORITIES[priority]))
 
+    def release(self, now: float) -> None:
+        """Take back what a process has taken that is no more: at the start of the only one that uses the ledger."""
+        with self._engine.begin() as connection:
+            connection.execute(update(jobs).where(jobs.c.state == "running").values(lease_until=0))
+            connection.execute(update(deliveries).where(deliveries.c.state == "pending").values(next_at=now))
+
     def unsorted(self) -> list[str]:
         """Studies that wait and whose urgency nobody has looked at."""
         query = select(jobs.c.study_uid).where((jobs.c.state == "collecting") & jobs.c.priority.is_(None)).limit(100)

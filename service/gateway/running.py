@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
-from service.gateway.config import GatewayConfig
+from service.gateway.config import GatewayConfig, GatewayConfigError
 from service.gateway.delivery import Deliverer
 from service.gateway.ledger import Ledger
 from service.gateway.metrics import Door, GatewayMetrics, Waiting
@@ -32,6 +33,8 @@ def gateway(config: GatewayConfig, clock: Callable[[], float] = time.time) -> It
     stop = threading.Event()
     with ExitStack() as stack:
         stack.callback(ledger.close)
+        stack.callback(os.close, _only_one(spool))
+        ledger.release(clock())
         metrics.watch(Waiting(ledger, spool, clock))
         deliverer = Deliverer(config.destinations, spool, ledger, config.retry, observe=metrics.delivery)
         tasks: list[Callable[[threading.Event], None]] = [deliverer.run, _Housekeeping(config, spool, ledger, clock).run]
@@ -52,6 +55,13 @@ def gateway(config: GatewayConfig, clock: Callable[[], float] = time.time) -> It
             stack.enter_context(_metrics_server(config, metrics))
         log.info("the gateway listens")
         yield receiver
+
+
+def _only_one(spool: Spool) -> int:
+    try:
+        return spool.lock()
+    except BlockingIOError:
+        raise GatewayConfigError("another gateway uses this spool: give each its own") from None
 
 
 class _Housekeeping:

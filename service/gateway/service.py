@@ -15,6 +15,7 @@ from service.errors import ServiceError
 
 BOTH = 'multipart/related; type="application/dicom"'
 BOUNDARY = "chiasm-gateway-0b6c7d3e5f"
+GZIP = b"\x1f\x8b"  # RFC 1952
 PASSING = frozenset({408, 425, 429, 500, 502, 503, 504})  # the same study may be answered later
 
 
@@ -47,7 +48,8 @@ class Question:
 
     def body(self) -> bytes:
         """As multipart/related with the boundary of this module."""
-        parts = [("application/dicom", data) for data in self.files] + [("application/octet-stream", data) for data in self.genotypes]
+        parts = [("application/dicom", data) for data in self.files]
+        parts += [("application/gzip" if data.startswith(GZIP) else "text/vcf", data) for data in self.genotypes]
         if self.metadata:
             parts.append(("application/json", json.dumps(self.metadata).encode()))
         pieces = [f"--{BOUNDARY}\r\nContent-Type: {kind}\r\n\r\n".encode() + data + b"\r\n" for kind, data in parts]

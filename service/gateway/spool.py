@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import uuid
 from collections.abc import Iterable
 from pathlib import Path
+
+LOCK = "lock"
 
 
 class Spool:
@@ -31,6 +34,19 @@ class Spool:
         partial.rename(folder / name)
         _sync(folder)
         return name
+
+    def lock(self) -> int:
+        """Be the only one who uses this folder, until the process ends or the descriptor that is returned is closed.
+
+        Raises BlockingIOError where another process is.
+        """
+        descriptor = os.open(self.root / LOCK, os.O_RDWR | os.O_CREAT, 0o600)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(descriptor)
+            raise
+        return descriptor
 
     def read(self, name: str) -> bytes:
         """The bytes of a file."""

@@ -30,6 +30,7 @@ from training.phantoms.alzheimer.patient import draw
 pytestmark = pytest.mark.slow
 PHANTOM = draw(11, 0)
 REPORT, PAGE = "1.2.840.10008.5.1.4.1.1.88.34", "1.2.840.10008.5.1.4.1.1.7"
+STUDIES = {model: f"2.25.1000{number}" for number, model in enumerate(SPECS)}  # MRI and PET of one head in one study
 FORWARD = "function OnStableStudy(study, tags, metadata) RestApiPost('/modalities/chiasm/store', study) end"
 CONFIG = """
 spool = "{folder}/spool"
@@ -70,7 +71,7 @@ port = {orthanc}
 
 
 def study(model: str) -> list[bytes]:
-    """The model's example as a modality sends it: with the accession number by which its metadata are found."""
+    """The model's example as a modality sends it: one study, with the accession number by which its metadata are found."""
     data = [data for some in instances(PHANTOM).values() for data in some] if model == "alzheimer" else [example(model, "image.dcm")]
     return [numbered(each, model) for each in data]
 
@@ -82,6 +83,7 @@ def example(model: str, name: str) -> bytes:
 def numbered(data: bytes, model: str) -> bytes:
     dataset = pydicom.dcmread(io.BytesIO(data))
     dataset.AccessionNumber = f"ACC-{model}"[:16]
+    dataset.StudyInstanceUID = STUDIES[model]
     target = io.BytesIO()
     dataset.save_as(target, enforce_file_format=True)
     return target.getvalue()
@@ -126,15 +128,15 @@ def store(port: int, files: list[bytes]) -> None:
 def results(archive: str, uid: str) -> list[Dataset]:
     """What the archive holds of a study that this service has made."""
     query = {"Level": "Series", "Query": {"StudyInstanceUID": uid, "SeriesDescription": "Chiasm *"}}
-    series = httpx.post(f"{archive}/tools/find", json=query, timeout=30).json()
-    found = [each for one in series for each in httpx.get(f"{archive}/series/{one}").json()["Instances"]]
-    return [opened(httpx.get(f"{archive}/instances/{each}/file", timeout=30).content) for each in found]
+    series = httpx.post(f"{archive}/tools/find", json=query, timeout=60).json()
+    found = [each for one in series for each in httpx.get(f"{archive}/series/{one}", timeout=60).json()["Instances"]]
+    return [opened(httpx.get(f"{archive}/instances/{each}/file", timeout=60).content) for each in found]
 
 
-def wait_for(archive: str, uids: dict[str, str], seconds: float, gateway: GatewayProcess) -> dict[str, list[Dataset]]:
+def wait_for(archive: str, seconds: float, gateway: GatewayProcess) -> dict[str, list[Dataset]]:
     until = time.monotonic() + seconds
     while time.monotonic() < until:
-        found = {model: results(archive, uid) for model, uid in uids.items()}
+        found = {model: results(archive, uid) for model, uid in STUDIES.items()}
         if all(len(some) >= 2 for some in found.values()):
             return found
         time.sleep(1)
@@ -162,16 +164,15 @@ def test_results_come_back_into_the_archive_that_forwarded_the_studies(running: 
     config = tmp_path / "gateway.toml"
     config.write_text(CONFIG.format(folder=tmp_path, service=running, port=door, orthanc=dicom))
     sent = {model: study(model) for model in SPECS}
-    uids = {model: str(opened(files[0]).StudyInstanceUID) for model, files in sent.items()}
     with running_gateway(serve_python, config, door) as gateway, orthanc(tmp_path / "orthanc", dicom, door) as archive:
         for files in sent.values():
             store(dicom, files)
-        found = wait_for(archive, uids, 240, gateway)
+        found = wait_for(archive, 150, gateway)
         for model, files in sent.items():
             same_numbers(found[model], asked_directly(running, model, files))
         # The results made each study come to rest once more, and be forwarded once more: nothing new may come of it.
         time.sleep(8)
-        assert {model: len(results(archive, uid)) for model, uid in uids.items()} == dict.fromkeys(SPECS, 2)
+        assert {model: len(results(archive, uid)) for model, uid in STUDIES.items()} == dict.fromkeys(SPECS, 2)
         assert gateway.stop() == 0
         assert not any(name in gateway.log() for name in ("PHANTOM", "phantom-"))
 

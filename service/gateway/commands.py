@@ -1,4 +1,4 @@
-"""python -m service gateway COMMAND FILE: run it, and what a person asks of it."""
+"""python -m service gateway COMMAND FILE: run it, and what a person asks of it; and python -m service doctor FILE."""
 
 from __future__ import annotations
 
@@ -11,17 +11,21 @@ from pathlib import Path
 
 from service.errors import ServiceError
 from service.gateway.config import GatewayConfig
+from service.gateway.doctor import examine
 from service.gateway.headers import keywords_of
 from service.gateway.ledger import Ledger
 from service.gateway.running import LEDGER, gateway
 from service.telemetry import start_logging
 
-EXAMPLE = "docs/gateway.md explains the file."
+EXPLAINED = "docs/gateway.md explains the file."
 
 
 def add_gateway(commands: argparse._SubParsersAction) -> None:  # type: ignore[type-arg]
     """Add the command and its own."""
-    parser = commands.add_parser("gateway", help="take studies from an archive and deliver results to it", epilog=EXAMPLE)
+    parser = commands.add_parser("gateway", help="take studies from an archive and deliver results to it", epilog=EXPLAINED)
+    doctor = commands.add_parser("doctor", help="try everything that a gateway's configuration names, and say what to change")
+    doctor.add_argument("file", type=Path, help="the configuration, a TOML file")
+    doctor.set_defaults(command=_doctor)
     inner = parser.add_subparsers(required=True, metavar="COMMAND")
     for name, run, what in (
         ("run", _run, "receive, evaluate and deliver until stopped"),
@@ -55,6 +59,16 @@ def _check(options: argparse.Namespace) -> int:
     config = GatewayConfig.load(options.file)
     _say(f"{options.file.name} is sound: {len(config.routes)} routes to {len(config.destinations)} destinations.")
     return 0
+
+
+def _doctor(options: argparse.Namespace) -> int:
+    findings = []
+    for finding in examine(GatewayConfig.load(options.file)):
+        findings.append(finding)
+        _say(f"{'ok     ' if finding.well else 'CHANGE '} {finding.sentence}")
+    ill = sum(not finding.well for finding in findings)
+    _say(f"{ill} of {len(findings)} things have to change." if ill else f"All {len(findings)} things are well.")
+    return 1 if ill else 0
 
 
 def _route(options: argparse.Namespace) -> int:

@@ -21,6 +21,7 @@ from pynetdicom.presentation import build_context
 from service.gateway.config import DicomDestination, GatewayConfig, StowDestination, Tls, WebhookDestination
 from service.gateway.spool import Spool
 from service.gateway.tls import client_context
+from service.gateway.upper_layer import keep_quiet
 
 VERIFICATION = "1.2.840.10008.1.1"
 DOCUMENTS = tuple(f"1.2.840.10008.5.1.4.1.1.88.{each}" for each in (34, 33, 22))  # PS3.4 B.5: what a report can be sent as
@@ -110,6 +111,7 @@ def _archive(destination: DicomDestination) -> Iterator[Finding]:
             yield from faults
             return
     wanted = [VERIFICATION, *DOCUMENTS, PAGE]
+    keep_quiet()
     entity = ApplicationEntity(destination.calling_ae_title)
     entity.acse_timeout = entity.dimse_timeout = entity.network_timeout = entity.connection_timeout = TIMEOUT_S
     tls = (client_context(destination.tls), destination.host) if destination.tls else None

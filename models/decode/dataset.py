@@ -163,14 +163,15 @@ def _read(walker: _Walker, start: int, *, last: int = Tag.PIXEL_DATA, group: int
     dataset = DataSet(walker.encoding, walker.budget)
     position = start
     while position < len(walker.view):
-        if group is not None and walker.tag(position) >> 16 != group:  # before its head: what follows is in another encoding
+        tag = walker.tag(position)
+        if tag > last or (group is not None and tag >> 16 != group):  # before its head: what follows may be long, or in another encoding
             break
         head = walker.head(position)
         walker.budget.spend(0)
         if head.tag in dataset.elements:
             raise UnreadableImageError("A data element stands twice in the data set.")
         dataset.elements[head.tag], position = walker.element(head)
-        if head.tag >= last or head.tag in PIXEL_DATA_TAGS:
+        if head.tag == last or head.tag in PIXEL_DATA_TAGS:
             break
     return dataset, position
 

@@ -37,6 +37,8 @@ CLASS_GROUP = local("CLASSES", "Probabilities of classes that exclude each other
 LOOKED_AT = local("LOOKED-AT", "Region that the network looked into")
 LIKELIEST = local("MOST-LIKELY", "Most likely class")
 CHOSEN = local("BY-THRESHOLD", "Class chosen by thresholds, not the most likely one")
+EVALUATION = local("EVALUATION", "Whether the study was evaluated")
+NOT_EVALUATED = local("NOT-EVALUATED", "Not evaluated")
 CATEGORY = local("CATEGORY", "Category of the measured value, estimated and not a diagnosis")
 CATEGORIES = {  # WHO's, of a T-score
     "normal": local("WHO-NORMAL", "T-score -1.0 or above, estimated"),

@@ -59,6 +59,8 @@ PINNED = {
     (LOCAL, "CLASS-PROB"): ("Image- and marker-based class probability", OURS),
     (LOCAL, "CLASSES"): ("Probabilities of classes that exclude each other", OURS),
     (LOCAL, "MOST-LIKELY"): ("Most likely class", OURS),
+    (LOCAL, "EVALUATION"): ("Whether the study was evaluated", OURS),
+    (LOCAL, "NOT-EVALUATED"): ("Not evaluated", OURS),
     (LOCAL, "BY-THRESHOLD"): ("Class chosen by thresholds, not the most likely one", OURS),
     (LOCAL, "THRESHOLD"): ("Probability from which it is judged positive", OURS),
     (LOCAL, "POSITIVE"): ("Judged positive", OURS),

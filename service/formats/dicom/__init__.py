@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 
 from models.decode import Limits
@@ -10,9 +11,9 @@ from models.study import Study
 from service.formats.algorithm import Algorithm
 from service.formats.dicom.capture import secondary_capture
 from service.formats.dicom.identity import Names
-from service.formats.dicom.report import structured_report
+from service.formats.dicom.report import abstention, structured_report
 from service.formats.dicom.result import Result
-from service.formats.dicom.source import source_of
+from service.formats.dicom.source import source_of, source_of_files
 
 
 def render_dicom(algorithm: Algorithm, study: Study, prediction: Prediction, at: datetime) -> tuple[bytes, bytes]:
@@ -23,3 +24,12 @@ def render_dicom(algorithm: Algorithm, study: Study, prediction: Prediction, at:
     source = source_of(study, prediction.reading, Limits())
     result = Result(algorithm, source, Names.of(algorithm, prediction), at)
     return structured_report(result, prediction), secondary_capture(result, prediction)
+
+
+def render_abstention(algorithm: Algorithm, files: Sequence[bytes], code: str, detail: str, at: datetime) -> bytes:
+    """A structured report that says that a study was not evaluated: `code` is stable, `detail` a sentence without patient data.
+
+    Raises NotAcceptableError where no file is a DICOM file that names its study.
+    """
+    source = source_of_files(files, Limits())
+    return abstention(Result(algorithm, source, Names.of_refused(algorithm, files, code), at), code, detail)

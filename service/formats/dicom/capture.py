@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 from highdicom.sc import SCImage
+from pydicom.uid import ExplicitVRLittleEndian
 
 from models.prediction import Prediction
 from service.formats.dicom.result import Result
@@ -17,7 +18,7 @@ def secondary_capture(result: Result, prediction: Prediction) -> bytes:
     frame = result.arguments("secondary capture", SERIES_NUMBER)
     page = SCImage.from_ref_dataset(
         result.source.all[0].evidence(), np.asarray(draw(result.algorithm.spec, prediction)), "RGB", 8, "PATIENT",
-        patient_orientation=("L", "F"), **frame,
+        patient_orientation=("L", "F"), transfer_syntax_uid=ExplicitVRLittleEndian, **frame,
     )  # fmt: skip
     page.add_new("PatientOrientation", "CS", None)  # type 2C, and a page has none,
     page.add_new("Laterality", "CS", None)  # nor a side

@@ -5,8 +5,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import uuid
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from models.prediction import Prediction
@@ -40,6 +42,12 @@ class Names:
             "explanations": sorted(prediction.explanations),
         }
         return cls(json.dumps(made_of, sort_keys=True), uid("device", algorithm.digest))
+
+    @classmethod
+    def of_refused(cls, algorithm: Algorithm, files: Sequence[bytes], code: str) -> Names:
+        """Of a study that was not evaluated: from its files, the network, and why."""
+        made_of = [sorted(hashlib.sha256(data).hexdigest() for data in files), algorithm.digest, algorithm.spec.digest(), __version__, code]
+        return cls(json.dumps(made_of), uid("device", algorithm.digest))
 
     def instance(self, kind: str) -> str:
         """SOP Instance UID of a kind of object."""

@@ -28,14 +28,26 @@ PROCEDURES: dict[str, PydicomCode] = {
 
 def structured_report(result: Result, prediction: Prediction) -> bytes:
     """The document as a file: complete, not verified by anybody, every used instance among its evidence."""
-    spec = result.algorithm.spec
-    algorithm = sr.AlgorithmIdentification(
-        name=spec.title[:64], version=spec.version, parameters=list(_parameters(result)), family=codes.DCM.ArtificialIntelligence,
-        manufacturer=MANUFACTURER,
-    )  # fmt: skip
-    groups = Groups(spec, prediction, result.source, result.names, algorithm).all()
+    groups = Groups(result.algorithm.spec, prediction, result.source, result.names, _algorithm(result)).all()
     for group, remarks in zip(groups, _remarks(result, prediction, len(groups)), strict=True):
         _comment(group, remarks)
+    return _document(result, groups, "structured report")
+
+
+def abstention(result: Result, code: str, detail: str) -> bytes:
+    """A document that says that the study was not evaluated, and why: a result that an archive keeps, in place of silence."""
+    reason = sr.QualitativeEvaluation(coded(terms.EVALUATION), coded(terms.NOT_EVALUATED))
+    group = sr.MeasurementsAndQualitativeEvaluations(
+        tracking_identifier=sr.TrackingIdentifier(result.names.tracking("abstention"), "abstention"),
+        algorithm_id=_algorithm(result),
+        qualitative_evaluations=[reason],
+        source_images=[sr.SourceImageForMeasurementGroup(each.sop_class_uid, each.sop_instance_uid) for each in result.source.all],
+    )
+    _comment(group, [f"Not evaluated. {detail}", f"Reason: {code}"])
+    return _document(result, [group], "abstention")
+
+
+def _document(result: Result, groups: list[Group], kind: str) -> bytes:
     report = sr.MeasurementReport(
         observation_context=_observer(result),
         procedure_reported=list(dict.fromkeys(PROCEDURES.get(each.modality, codes.SCT.ImagingProcedure) for each in result.source.all)),
@@ -43,9 +55,17 @@ def structured_report(result: Result, prediction: Prediction) -> bytes:
     )
     document = sr.Comprehensive3DSR(
         evidence=[each.evidence() for each in result.source.all], content=report, is_complete=True, is_verified=False,
-        **result.arguments("structured report", SERIES_NUMBER),
+        **result.arguments(kind, SERIES_NUMBER),
     )  # fmt: skip
     return result.finished(document)
+
+
+def _algorithm(result: Result) -> sr.AlgorithmIdentification:
+    spec = result.algorithm.spec
+    return sr.AlgorithmIdentification(
+        name=spec.title[:64], version=spec.version, parameters=list(_parameters(result)), family=codes.DCM.ArtificialIntelligence,
+        manufacturer=MANUFACTURER,
+    )  # fmt: skip
 
 
 def _observer(result: Result) -> sr.ObservationContext:

@@ -89,19 +89,26 @@ def source_of(study: Study, reading: Reading, limits: Limits) -> Source:
         None of them is a DICOM file that names its study: there is nothing for a DICOM result to belong to.
     """
     wanted = {uid: image.input for image in reading.images for uid in image.instance_uids if uid}
-    instances: dict[str, dict[str, Instance]] = {image.input: {} for image in reading.images}
-    first: DataSet | None = None
+    found: dict[str, list[DataSet]] = {image.input: [] for image in reading.images}
     for part in study.parts:
         dataset = open_dataset(part.data, limits)[1] if is_dicom(part.data) else None
         name = wanted.get(dataset.text(Tag.SOP_INSTANCE_UID)) if dataset else None
         if dataset is not None and name is not None:
-            first = first or dataset
-            instance = _instance(dataset)
-            instances[name].setdefault(instance.sop_instance_uid, instance)
+            found[name].append(dataset)
+    return _source({name: some for name, some in found.items() if some})
+
+
+def source_of_files(files: Sequence[bytes], limits: Limits) -> Source:
+    """The same of files that were not read, for a result that says so. Raises NotAcceptableError as `source_of` does."""
+    return _source({"": [open_dataset(data, limits)[1] for data in files]})
+
+
+def _source(found: dict[str, list[DataSet]]) -> Source:
+    first = next((dataset for some in found.values() for dataset in some), None)
     if first is None:
         raise NotAcceptableError("the images have no header that a result in DICOM could belong to", hint=NO_HEADER)
-    chosen = {name: tuple(some.values()) for name, some in instances.items() if some}
-    return Source(chosen, tuple(_elements(first)), _timezone(first))
+    instances = {name: tuple(dict.fromkeys(map(_instance, some))) for name, some in found.items()}
+    return Source(instances, tuple(_elements(first)), _timezone(first))
 
 
 def _instance(dataset: DataSet) -> Instance:

@@ -28,7 +28,7 @@ HELD_OUT = frozenset({"mni"})  # one of the two heads; the hash would train on b
 SLICES = 40  # of a volume, in each of three directions
 LEAST = 0.15  # of a plane must be more than air
 VIEWS: tuple[tuple[View, int], ...] = (("sagittal", 0), ("coronal", 1), ("axial", 2))
-PIECES = 8  # cut out of each mammogram
+PIECES = 24  # cut out of each mammogram
 
 
 @dataclass(frozen=True)

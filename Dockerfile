@@ -27,7 +27,8 @@ LABEL org.opencontainers.image.title="Chiasm" \
       org.opencontainers.image.revision="${REVISION}"
 
 RUN groupadd --gid 10001 chiasm \
- && useradd --uid 10001 --gid chiasm --no-create-home --home-dir /nonexistent --shell /usr/sbin/nologin chiasm
+ && useradd --uid 10001 --gid chiasm --no-create-home --home-dir /nonexistent --shell /usr/sbin/nologin chiasm \
+ && install --directory --owner=10001 --group=10001 --mode=0700 /var/lib/chiasm
 
 WORKDIR /srv/chiasm
 COPY --from=build /opt/venv /opt/venv

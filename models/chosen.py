@@ -25,6 +25,7 @@ class Picture:
     sha256: str
     files: int = 1
     plane: Plane | None = None
+    instance_uids: tuple[str, ...] = ()  # of the files of a volume
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,6 +80,8 @@ def read_picture(chosen: Chosen, side: Side | None, tensors: Tensors, thumbnails
         files=picture.files,
         series_instance_uid=header.series_instance_uid if picture.plane else "",
         plane=picture.plane,
+        study_instance_uid=header.study_instance_uid,
+        instance_uids=picture.instance_uids or (header.sop_instance_uid,),
     )
 
 

@@ -36,6 +36,11 @@ class Geometry:
     pad_left: int
     mirrored: bool
 
+    def original(self, u: float, v: float) -> tuple[float, float]:
+        """Column and row of the original for a point of the view, from the outer corner of its first pixel."""
+        column = u * self.side - self.pad_left
+        return self.left + (self.width - column if self.mirrored else column), self.top + v * self.side - self.pad_top
+
 
 @dataclass(frozen=True)
 class Resize:
@@ -86,6 +91,8 @@ class UsedImage:
     files: int = 1
     series_instance_uid: str = ""  # of a volume; its instances are then not named one by one
     plane: Plane | None = None  # of a volume; `rows`, `columns` and `geometry` are then those of the plane
+    study_instance_uid: str = ""
+    instance_uids: tuple[str, ...] = ()  # of all files that were read, for results that refer to them
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ from PIL import Image as PillowImage
 
 from models.decode.image import Header, Image, Side
 from models.decode.reduction import Grid
+from models.decode.tone import Grey, values_of
 from models.errors import NotEvaluableError
 from models.prediction import FieldValue, Geometry, Resize, Tensors, Value
 from models.spec import Field, ImageInput, Intensity, TabularInput
@@ -19,6 +20,7 @@ Pixels = NDArray[np.float32]
 Point = tuple[float, float]
 SOURCE_PIXELS = 3  # per pixel of the network: with fewer, a lower resolution of the file is no longer the same picture
 BAND_ROWS = 16  # of the network's view that are resized at once
+PIECE_ROWS = 128  # of the picture that are float32 at once; no band of a network's view has as many
 
 
 def image_tensor(part: ImageInput, image: Image, side: Side | None) -> tuple[Pixels, Geometry]:
@@ -38,7 +40,9 @@ def image_tensor(part: ImageInput, image: Image, side: Side | None) -> tuple[Pix
     square = square_view(view, geometry, (height, width), first, image.grid.step)
     shown = stretched(square, covered(geometry, height, width), part.intensity)
     mean, std = (np.asarray(values, np.float32).reshape(channels, 1, 1) for values in (part.mean, part.std))
-    return ((shown[np.newaxis] - mean) / std).astype(np.float32), geometry
+    tensor: Pixels = shown[np.newaxis] - mean
+    tensor /= std
+    return tensor, geometry
 
 
 def resize_of(part: ImageInput) -> Resize:
@@ -55,7 +59,7 @@ def thumbnail(image: Image, side: int, intensity: Intensity) -> Pixels:
     rows, columns, grid = image.header.rows, image.header.columns, image.grid
     square = max(rows, columns)
     geometry = Geometry(0, 0, rows, columns, square, (square - rows) // 2, (square - columns) // 2, mirrored=False)
-    view = square_view(image.pixels, geometry, (side, side), (grid.first, grid.first), grid.step)
+    view = square_view(image.grey, geometry, (side, side), (grid.first, grid.first), grid.step)
     return stretched(view, covered(geometry, side, side), intensity)[np.newaxis]
 
 
@@ -87,15 +91,15 @@ def sufficient_level(part: ImageInput, geometry: Geometry) -> int:
     return max(0, int(geometry.side / (SOURCE_PIXELS * max(part.shape[1:]))).bit_length() - 1)
 
 
-def crop(image: Image, geometry: Geometry) -> tuple[Pixels, Point]:
+def crop(image: Image, geometry: Geometry) -> tuple[Grey, Point]:
     """The part of the image that the network sees, mirrored where the geometry says so, and where its first sample lies.
 
     That is a (row, column) of the crop, in pixels of the file.
     """
     grid = image.grid
-    rows, first_row = _samples_within(image.pixels.shape[0], geometry.top, geometry.height, grid)
-    columns, first_column = _samples_within(image.pixels.shape[1], geometry.left, geometry.width, grid)
-    view = image.pixels[rows, columns]
+    rows, first_row = _samples_within(image.grey.shape[0], geometry.top, geometry.height, grid)
+    columns, first_column = _samples_within(image.grey.shape[1], geometry.left, geometry.width, grid)
+    view = image.grey[rows, columns]
     if not geometry.mirrored:
         return view, (first_row, first_column)
     last = first_column + (view.shape[1] - 1) * grid.step
@@ -119,7 +123,7 @@ def covered(geometry: Geometry, height: int, width: int) -> Pixels:
     return np.outer(rows, columns)
 
 
-def square_view(pixels: Pixels, geometry: Geometry, shape: tuple[int, int], first: Point = (0.0, 0.0), step: int = 1) -> Pixels:
+def square_view(grey: Grey, geometry: Geometry, shape: tuple[int, int], first: Point = (0.0, 0.0), step: int = 1) -> Pixels:
     """The square around the picture, resized to `shape`; where it holds nothing, the edges of the picture are continued.
 
     Samples lie `step` pixels of the file apart and stay where they lie: the square begins and ends between them where it must.
@@ -128,16 +132,20 @@ def square_view(pixels: Pixels, geometry: Geometry, shape: tuple[int, int], firs
     height, width = shape
     top, left = (0.5 - (pad + at + 0.5) / step for pad, at in zip((geometry.pad_top, geometry.pad_left), first, strict=True))
     row, column = geometry.side / step / height, geometry.side / step / width
-    columns = _reach(left, left + width * column, column)
+    right = left + width * column
+    columns = _reach(left, right, column)
     view = np.empty(shape, np.float32)
     for start in range(0, height, BAND_ROWS):
         stop = min(start + BAND_ROWS, height)
         above, below = top + start * row, top + stop * row
         rows = _reach(above, below, row)
-        box = (left - columns.start, above - rows.start, left + width * column - columns.start, below - rows.start)
-        band = PillowImage.fromarray(_continued(pixels, rows, columns))
-        view[start:stop] = np.asarray(band.resize((width, stop - start), PillowImage.Resampling.BILINEAR, box))
+        band, sides = _continued(grey, rows, columns, (left - columns.start, right - columns.start), width)
+        view[start:stop] = _resized(band, (width, stop - start), (sides[0], above - rows.start, sides[1], below - rows.start))
     return view
+
+
+def _resized(pixels: Pixels, size: tuple[int, int], box: tuple[float, float, float, float]) -> Pixels:
+    return np.asarray(PillowImage.fromarray(pixels).resize(size, PillowImage.Resampling.BILINEAR, box))
 
 
 def _reach(start: float, stop: float, scale: float) -> range:
@@ -146,14 +154,26 @@ def _reach(start: float, stop: float, scale: float) -> range:
     return range(math.floor(start - support), math.ceil(stop + support) + 1)
 
 
-def _continued(pixels: Pixels, rows: range, columns: range) -> Pixels:
-    """A part of the picture that may begin before it and end behind it."""
-    inside = tuple(
-        slice(min(max(part.start, 0), length - 1), max(min(part.stop, length), 1))
-        for part, length in zip((rows, columns), pixels.shape, strict=True)
-    )
-    pads = [(max(0, kept.start - part.start), max(0, part.stop - kept.stop)) for kept, part in zip(inside, (rows, columns), strict=True)]
-    return with_edges(pixels[inside], *pads)
+def _continued(grey: Grey, rows: range, columns: range, sides: tuple[float, float], width: int) -> tuple[Pixels, tuple[float, float]]:
+    """A part of the picture, its edges continued, and `sides`, between which it is to be resized to `width`.
+
+    Many rows are resized to it here, a piece after the other: Pillow, too, does all rows before any column, and the bits are the same.
+    """
+    (down, above_below), (across, left_right) = (_inside(part, length) for part, length in zip((rows, columns), grey.shape, strict=True))
+    if down.stop - down.start <= PIECE_ROWS:
+        return with_edges(values_of(grey[down, across]), above_below, left_right), sides
+    narrow = np.empty((down.stop - down.start, width), np.float32)
+    for start in range(0, len(narrow), PIECE_ROWS):
+        piece = values_of(grey[down.start + start : min(down.start + start + PIECE_ROWS, down.stop), across])
+        box = (sides[0], 0, sides[1], len(piece))
+        narrow[start : start + len(piece)] = _resized(with_edges(piece, (0, 0), left_right), (width, len(piece)), box)
+    return with_edges(narrow, above_below, (0, 0)), (0, width)
+
+
+def _inside(part: range, length: int) -> tuple[slice, tuple[int, int]]:
+    """What of a part that may begin before the picture and end behind it lies in it, and how much of it does not."""
+    kept = slice(min(max(part.start, 0), length - 1), max(min(part.stop, length), 1))
+    return kept, (max(0, kept.start - part.start), max(0, part.stop - kept.stop))
 
 
 def with_edges(pixels: Pixels, rows: tuple[int, int], columns: tuple[int, int]) -> Pixels:

@@ -29,6 +29,7 @@ CHECK = "plane"
 PLANE = "mid_sagittal"
 SHORTEST_MM = 100.0  # of either side of the plane: less is no whole head
 ALONG = 0.9  # cosine within which an edge of a single slice must run along its axis of the patient, 26 degrees
+ROUNDING = 1e-5  # of a value: what interpolation in 32 bits may change
 UNSPECIFIED = "US"  # Rescale Type, PS3.3 C.11.1.1.2
 WHOLE_SERIES = "Send the whole series, or a NIfTI file: the mid-sagittal plane is then found by geometry."
 
@@ -68,7 +69,8 @@ def cut(image: ImageInput, volume: Volume, header: Header, _: Side | None) -> Pi
     plane = Plane(PLANE, (origin[0], origin[1], origin[2]), spacing, volume.shape)
     units = f" in {volume.header.units}" if volume.header.units not in {"", UNSPECIFIED} else ""
     decoded = Image(_scaled(pixels), seen, section.decoder, lut=f"modality values{units}")
-    return Picture(decoded, digest_of([file.sha256 for file in volume.files]), len(volume.files), plane)
+    uids = tuple(dict.fromkeys(file.sop_instance_uid for file in volume.files))
+    return Picture(decoded, digest_of([file.sha256 for file in volume.files]), len(volume.files), plane, uids)
 
 
 def square(section: Section) -> tuple[NDArray[np.float32], float]:
@@ -89,9 +91,10 @@ def _first_centre(section: Section, spacing: float) -> NDArray[np.float64]:
 
 
 def _scaled(values: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Values in any unit -> [0, 1]; a constant picture stays one."""
+    """Values in any unit -> [0, 1]; a constant picture stays one, though interpolation has left it differences in the last places."""
     low, high = float(values.min()), float(values.max())
-    scaled: NDArray[np.float32] = (values - np.float32(low)) * np.float32(1 / (high - low) if high > low else 0)
+    constant = high - low <= ROUNDING * max(abs(low), abs(high))
+    scaled: NDArray[np.float32] = (values - np.float32(low)) * np.float32(0 if constant else 1 / (high - low))
     return scaled
 
 

@@ -1,4 +1,4 @@
-"""python -m service serve | predict: the service, and the same answer without it."""
+"""python -m service serve | predict | gateway: the service, the same answer without it, and the doors of an archive."""
 
 from __future__ import annotations
 
@@ -24,6 +24,7 @@ from service.api.schemas import PredictionOut
 from service.app import create_app, decoder_pool, open_artifacts, prove, serve_models
 from service.errors import DecoderError, InvalidParameterError, RequestError, ServiceError
 from service.formats.overlay import render_png
+from service.gateway.commands import add_gateway
 from service.settings import PREFIX, Settings, SettingsError
 from service.telemetry import Metrics, log, start_logging
 
@@ -167,6 +168,7 @@ def _parser() -> argparse.ArgumentParser:
     predict.add_argument("--explain", default="", metavar="NAMES", help="explanations too, separated by commas: gradcam, shapley, lime")
     predict.add_argument("--png", type=Path, metavar="OUT", help="also write the image with the attention laid over it")
     predict.set_defaults(command=_predict)
+    add_gateway(commands)
     return parser
 
 

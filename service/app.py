@@ -168,8 +168,9 @@ async def _prove_all(artifacts: list[Artifact], predictors: dict[str, Predictor]
 
 def decoder_pool(settings: Settings) -> DecoderPool:
     """The decoder processes, not yet started."""
-    bounds = Bounds(settings.decoder_queue_size, settings.decode_timeout_s, settings.decoder_memory_mb << 20)
-    workers = settings.decoder_workers or min(MAX_DECODERS, cores.available())
+    granted = cores.available()
+    bounds = Bounds(settings.decoder_queue_size, settings.decode_timeout_s, settings.decoder_memory_mb << 20, cores=granted)
+    workers = settings.decoder_workers or min(MAX_DECODERS, granted)
     return DecoderPool(workers, Limits(max_pixels=settings.max_pixels), bounds, on_failure=_log_decoder_failure)
 
 

@@ -77,7 +77,7 @@ class NotAcceptableError(RequestError):
     """None of the renderings is one that the caller accepts."""
 
     code = "not_acceptable"
-    default_hint = "Send Accept: application/json or Accept: image/png."
+    default_hint = "GET /capabilities lists the renderings; application/json is the default."
 
 
 class TooLargeRequestError(RequestError):

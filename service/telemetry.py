@@ -24,6 +24,7 @@ current_request: ContextVar[str | None] = ContextVar("current_request", default=
 FIELDS = (
     "request_id", "route", "method", "status", "code", "model", "version", "digest", "provider", "url", "signal",
     "duration_ms", "timing_ms", "request_bytes", "response_bytes", "instances", "outcome", "kind", "frames", "syntax",
+    "service", "called", "calling", "address",  # of an association: AE titles name machines, not people
 )
 SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
@@ -60,6 +61,8 @@ def start_logging(level: str, stream: TextIO = sys.stdout) -> None:
     handler.setFormatter(JsonFormatter())
     logging.basicConfig(handlers=[handler], level=level.upper(), force=True)
     logging.getLogger("python_multipart").setLevel(logging.CRITICAL)  # it logs bytes of the request
+    logging.getLogger("httpx").setLevel(logging.WARNING)  # it logs URLs, which may hold a password
+    logging.getLogger("highdicom").setLevel(logging.WARNING)  # it logs which instances it refers to
     logging.getLogger("asyncio").setLevel(logging.ERROR)
     logging.captureWarnings(capture=False)
 

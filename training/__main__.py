@@ -1,4 +1,4 @@
-"""``python -m training COMMAND MODEL``: synth, fit, export, evaluate, or all of them for the reference artifact; and ``gate``."""
+"""``python -m training COMMAND MODEL``: synth, inspect, fit, export, evaluate, or all of them for the reference artifact; and ``gate``."""
 
 from __future__ import annotations
 
@@ -15,15 +15,14 @@ from training.sources import CohortError
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run one command; problems with a cohort are told in plain lines, not as a traceback."""
+    """Run one command and return its exit status; problems with a cohort are told in plain lines, not as a traceback."""
     options = _parser().parse_args(arguments)
     options.command_line = sys.argv[1:] if arguments is None else arguments
     try:
-        options.run_command(options)
+        return options.run_command(options) or 0
     except (CohortError, FileExistsError, FileNotFoundError, KeyError) as error:
         print(error, file=sys.stderr)
         return 1
-    return 0
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -35,6 +34,7 @@ def _parser() -> argparse.ArgumentParser:
     synth.add_argument("--seed", type=int, default=REFERENCE_SEED, help="same seed, same bytes (default: %(default)s)")
     synth.add_argument("--rows", type=int, help="image height in pixels (default: the reference recipe's)")
 
+    _inspect_command(commands)
     fit = _command(commands, "fit", _fit, "train a recipe's network and its baselines on a cohort; goes on where it was interrupted")
     _cohort(fit)
     _run(fit)
@@ -69,6 +69,12 @@ def _command(commands: argparse._SubParsersAction, name: str, run: object, text:
     command.add_argument("model", choices=sorted(SPECS), help="which model")
     command.set_defaults(run_command=run)
     return command
+
+
+def _inspect_command(commands: argparse._SubParsersAction) -> None:  # type: ignore[type-arg]
+    inspect = _command(commands, "inspect", _inspect, "look a cohort over before training: a page; exit status 1 if anything must be fixed")
+    _cohort(inspect)
+    inspect.add_argument("--out", type=Path, help="the page (default: runs/inspection-MODEL.html)")
 
 
 def _explain_command(commands: argparse._SubParsersAction) -> None:  # type: ignore[type-arg]
@@ -115,6 +121,12 @@ def _synth(options: argparse.Namespace) -> None:
     usual = recipe(options.model, "reference")
     cases, rows = options.cases or usual.phantom_cases, options.rows or usual.phantom_rows
     importlib.import_module(f"training.phantoms.{options.model}").write(options.out, cases, options.seed, rows=rows)
+
+
+def _inspect(options: argparse.Namespace) -> int:
+    from training.inspection import inspect
+
+    return inspect(options.model, options.cohort, options.out or Path("runs") / f"inspection-{options.model}.html")
 
 
 # torch takes seconds to import: each command below imports what it needs, so that --help and synth answer at once

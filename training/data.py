@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import importlib
 import multiprocessing
 import os
 from collections.abc import Iterator, Sequence
@@ -18,7 +19,7 @@ from tqdm import tqdm
 import models
 from models.decode import Limits
 from models.prediction import Tensors
-from models.spec import ModelSpec
+from models.spec import Measured, ModelSpec
 from models.study import Part, Study, read_study
 from training.recipes import Recipe
 from training.sources import Row
@@ -58,6 +59,14 @@ def load(spec: ModelSpec, rows: tuple[Row, ...], cache: Path) -> Cohort:
     if not (folder / "complete").exists():
         _write_tensors(spec, rows, folder)
     return Cohort(spec, rows, np.array([[row.target[name] for name in target_names(spec)] for row in rows]), folder)
+
+
+def with_panel(spec: ModelSpec, folder: Path) -> ModelSpec:
+    """The spec with the panel of a cohort, where it reads genotypes and has none yet; CohortError where that cannot be read."""
+    if spec.genotypes is None or (spec.measured and spec.measured.panel):
+        return spec
+    source = importlib.import_module(f"training.sources.{spec.name}")
+    return spec.with_measured(Measured(training_data="", recipe="", seed=0, panel=source.panel(folder)))
 
 
 def target_names(spec: ModelSpec) -> tuple[str, ...]:

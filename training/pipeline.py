@@ -15,10 +15,10 @@ import torch
 
 from models import SPECS
 from models.postprocess import SYNTHETIC
-from models.spec import Measured, ModelSpec
+from models.spec import ModelSpec
 from models.study import Part, Study
 from training.card import detail_lines, write_card
-from training.data import Cohort, Split, load, splits
+from training.data import Cohort, Split, load, splits, with_panel
 from training.evaluation import Evaluation, evaluate_artifact, evaluate_run, table_lines
 from training.export import export_baseline, export_model
 from training.fit import Task, check_record, fit, tasks_of
@@ -50,10 +50,7 @@ def open_run(chosen: Recipe, folder: Path, cohort_folder: Path) -> Run:
 def read_cohort(model: str, folder: Path, cache: Path, spec: ModelSpec | None = None) -> Cohort:
     """A cohort in its documented layout, decoded and preprocessed: with the panel of `spec`, an artifact's, or else with its own."""
     source = importlib.import_module(f"training.sources.{model}")
-    chosen = spec or SPECS[model]
-    if chosen.genotypes and not (chosen.measured and chosen.measured.panel):
-        chosen = chosen.with_measured(Measured(training_data="", recipe="", seed=0, panel=source.panel(folder)))
-    return load(chosen, source.read(folder), cache)
+    return load(with_panel(spec or SPECS[model], folder), source.read(folder), cache)
 
 
 def fit_run(run: Run, variants: tuple[str, ...] = (), device: str = "auto", pretrained: Path | None = None) -> None:

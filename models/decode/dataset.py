@@ -49,6 +49,12 @@ class Element(NamedTuple):
     vr: bytes  # b"" where the encoding does not say
     value: memoryview
     undefined_length: bool = False
+    stated: int | None = None  # the length of a value of which only a part is here
+
+    @property
+    def length(self) -> int:
+        """Bytes of the whole value, as far as they are known."""
+        return len(self.value) if self.stated is None else self.stated
 
 
 class _Head(NamedTuple):
@@ -90,7 +96,7 @@ class DataSet:
     def __contains__(self, tag: Tag) -> bool:
         return tag in self.elements
 
-    def raw(self, tag: Tag) -> bytes:
+    def raw(self, tag: int) -> bytes:
         """The value as it stands, without its padding; empty where absent. For small values only."""
         element = self.elements.get(tag)
         return b"" if element is None or element.undefined_length else bytes(element.value).strip(b" \0")
@@ -128,7 +134,7 @@ class DataSet:
         if element is None:
             return []
         encoding = IMPLICIT_LITTLE if element.vr == b"UN" else self.encoding  # PS3.5 6.2.2: unknown is always implicit
-        return [_read(view, 0, encoding, self.budget)[0] for view in _Walker(element.value, encoding, self.budget).items()]
+        return [_read(_Walker(view, encoding, self.budget), 0)[0] for view in _Walker(element.value, encoding, self.budget).items()]
 
 
 def read_dataset(view: memoryview, start: int, encoding: Encoding, limits: Limits, *, last: int = Tag.PIXEL_DATA) -> DataSet:
@@ -136,46 +142,53 @@ def read_dataset(view: memoryview, start: int, encoding: Encoding, limits: Limit
 
     Raises UnreadableImageError for what is not a data set in this encoding, TooLargeError beyond the limits.
     """
-    return _read(view, start, encoding, Budget.of(limits), last=last)[0]
+    return _read(_Walker(view, encoding, Budget.of(limits)), start, last=last)[0]
+
+
+def read_beginning(view: memoryview, encoding: Encoding, limits: Limits, *, last: int) -> DataSet | None:
+    """Read what `read_dataset` would, from a view that may end within the pixel data; None where it ends before.
+
+    Raises the errors of `read_dataset`, also where it is only the view that ends.
+    """
+    dataset = _read(_Walker(view, encoding, Budget.of(limits), cut=True), 0, last=last)[0]
+    return dataset if any(tag >= last or tag in PIXEL_DATA_TAGS for tag in dataset.elements) else None
 
 
 def read_file_meta(view: memoryview, start: int, limits: Limits) -> tuple[DataSet, int]:
     """Read the file meta information, group 0002 (PS3.10 7.1), and where the data set begins; its group length is not trusted."""
-    return _read(view, start, EXPLICIT_LITTLE, Budget.of(limits), group=0x0002)
+    return _read(_Walker(view, EXPLICIT_LITTLE, Budget.of(limits)), start, group=0x0002)
 
 
-def _read(
-    view: memoryview, start: int, encoding: Encoding, budget: Budget, *, last: int = Tag.PIXEL_DATA, group: int | None = None
-) -> tuple[DataSet, int]:
-    walker = _Walker(view, encoding, budget)
-    dataset = DataSet(encoding, budget)
+def _read(walker: _Walker, start: int, *, last: int = Tag.PIXEL_DATA, group: int | None = None) -> tuple[DataSet, int]:
+    dataset = DataSet(walker.encoding, walker.budget)
     position = start
-    while position < len(view):
-        if group is not None and walker.tag(position) >> 16 != group:  # before its head: what follows is in another encoding
+    while position < len(walker.view):
+        tag = walker.tag(position)
+        if tag > last or (group is not None and tag >> 16 != group):  # before its head: what follows may be long, or in another encoding
             break
         head = walker.head(position)
-        budget.spend(0)
+        walker.budget.spend(0)
         if head.tag in dataset.elements:
             raise UnreadableImageError("A data element stands twice in the data set.")
-        end, position = walker.extent(head, 0)
-        dataset.elements[head.tag] = Element(head.vr, view[head.start : end], head.length == UNDEFINED)
-        if head.tag >= last or head.tag in PIXEL_DATA_TAGS:
+        dataset.elements[head.tag], position = walker.element(head)
+        if head.tag == last or head.tag in PIXEL_DATA_TAGS:
             break
     return dataset, position
 
 
 class _Walker:
-    """Finds where elements begin and end. Positions are offsets into the view."""
+    """Finds where elements begin and end. Positions are offsets into the view, which may be cut within the pixel data."""
 
-    def __init__(self, view: memoryview, encoding: Encoding, budget: Budget) -> None:
-        self._view = view
-        self._encoding = encoding
-        self._budget = budget
+    def __init__(self, view: memoryview, encoding: Encoding, budget: Budget, *, cut: bool = False) -> None:
+        self.view = view
+        self.encoding = encoding
+        self.budget = budget
+        self._cut = cut
 
     def _number(self, position: int, size: int) -> int:
-        if position + size > len(self._view):
+        if position + size > len(self.view):
             raise UnreadableImageError(TRUNCATED)
-        return int.from_bytes(self._view[position : position + size], self._encoding.byteorder)
+        return int.from_bytes(self.view[position : position + size], self.encoding.byteorder)
 
     def tag(self, position: int) -> int:
         """PS3.5 7.1.1: group and element number."""
@@ -184,26 +197,33 @@ class _Walker:
     def head(self, position: int) -> _Head:
         """PS3.5 7.1.2 and 7.1.3; items and delimiters (7.5) have no value representation in any encoding."""
         tag = self.tag(position)
-        if not self._encoding.explicit or tag >> 16 == 0xFFFE:
+        if not self.encoding.explicit or tag >> 16 == 0xFFFE:
             return _Head(tag, b"", self._number(position + 4, 4), position + 8)
-        vr = bytes(self._view[position + 4 : position + 6])
+        vr = bytes(self.view[position + 4 : position + 6])
         if vr in SHORT_VRS:
             return _Head(tag, vr, self._number(position + 6, 2), position + 8)
         if vr in LONG_VRS:
             return _Head(tag, vr, self._number(position + 8, 4), position + 12)
         raise UnreadableImageError("A data element has no valid value representation for the transfer syntax of the file.")
 
+    def element(self, head: _Head) -> tuple[Element, int]:
+        """An element of the data set itself, and where the next begins."""
+        if self._cut and head.tag == Tag.PIXEL_DATA and head.length != UNDEFINED:
+            return Element(head.vr, self.view[head.start :], stated=head.length), len(self.view)
+        end, position = self.extent(head, 0)
+        return Element(head.vr, self.view[head.start : end], head.length == UNDEFINED), position
+
     def extent(self, head: _Head, depth: int) -> tuple[int, int]:
         """Where the value of an element ends, and where the next element begins."""
         if head.length != UNDEFINED:
             end = head.start + head.length
-            if end > len(self._view):
+            if end > len(self.view):
                 raise UnreadableImageError(TRUNCATED)
             return end, end
         if head.tag == Tag.PIXEL_DATA:
             return self._sequence(head.start, depth + 1, fragments=True)
         if head.vr == b"UN":
-            return _Walker(self._view, IMPLICIT_LITTLE, self._budget)._sequence(head.start, depth + 1)
+            return _Walker(self.view, IMPLICIT_LITTLE, self.budget)._sequence(head.start, depth + 1)
         if head.vr not in {b"SQ", b""}:
             raise UnreadableImageError("A data element that is no sequence has an undefined length.")
         return self._sequence(head.start, depth + 1)
@@ -212,20 +232,20 @@ class _Walker:
         """The values of the items, where the view is a sequence."""
         values = []
         position = 0
-        while position < len(self._view):
+        while position < len(self.view):
             head = self.head(position)
             if head.tag != Tag.ITEM:
                 raise UnreadableImageError("A sequence holds something other than items.")
-            self._budget.spend(0)
+            self.budget.spend(0)
             end, position = self._item(head, 0)
-            values.append(self._view[head.start : end])
+            values.append(self.view[head.start : end])
         return values
 
     def _sequence(self, position: int, depth: int, *, fragments: bool = False) -> tuple[int, int]:
         """Step over the items of a sequence of undefined length, or over fragments (PS3.5 A.4), to its delimiter."""
         while True:
             head = self.head(position)
-            self._budget.spend(depth)
+            self.budget.spend(depth)
             if head.tag == Tag.SEQUENCE_DELIMITATION_ITEM:
                 return position, head.start
             if head.tag != Tag.ITEM or (fragments and head.length == UNDEFINED):
@@ -240,5 +260,5 @@ class _Walker:
             inner = self.head(position)
             if inner.tag == Tag.ITEM_DELIMITATION_ITEM:
                 return position, inner.start
-            self._budget.spend(depth)
+            self.budget.spend(depth)
             _, position = self.extent(inner, depth)

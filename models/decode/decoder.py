@@ -57,12 +57,12 @@ def decode(data: bytes, header: Header, limits: Limits, *, apply_voi: bool, leve
     """
     with nothing_else_escapes("The pixel data cannot be decoded."):
         if header.format == "dicom":
-            shown = dicom.pixels_of(data, limits, apply_voi=apply_voi, level=level)
-            return Image(shown.pixels, header, shown.decoder, shown.grid, shown.lut)
+            shown = dicom.grey_of(data, limits, apply_voi=apply_voi, level=level)
+            return Image(shown.grey, header, shown.decoder, shown.grid, shown.lut)
         raster.header_of(data, header.format, limits)
-        pixels, grid = raster.pixels_of(data, header.format, level)
+        grey, grid = raster.grey_of(data, header.format, level)
         decoder = "simplejpeg" if header.format == "jpeg" else "pillow"
-        return Image(pixels, header, f"{decoder} {version(decoder)}", grid, "none")
+        return Image(grey, header, f"{decoder} {version(decoder)}", grid, "none")
 
 
 def stored_values(data: bytes, header: Header, limits: Limits) -> NDArray[np.integer]:

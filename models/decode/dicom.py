@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from models.decode import grayscale
-from models.decode.grayscale import Lut, Range, Rescale, Stored, Values, Window
+from models.decode.grayscale import Lut, Range, Rescale
 from models.decode.image import Header, Limits
 from models.decode.part10 import open_dataset
 from models.decode.patient import body_part_of, laterality_of, patient_digest_of, patient_of, shows_both_sides, view_of
@@ -21,8 +21,9 @@ from models.decode.pixels import (
 )
 from models.decode.reduction import Grid, averaged
 from models.decode.tags import Tag
+from models.decode.tone import Grey, Tone
 from models.decode.transforms import described, is_inverted, modality_step, voi_step
-from models.errors import NotEvaluableError, UnreadableImageError, UnsuitableImageError
+from models.errors import UnreadableImageError, UnsuitableImageError
 
 if TYPE_CHECKING:
     from models.decode.dataset import DataSet
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
 
 def header_of(data: bytes, limits: Limits) -> Header:
     """Read and check the header of a DICOM file without decoding a pixel."""
-    uid, dataset = open_dataset(data, limits)
+    uid, dataset = open_dataset(data, limits, pixels=False)
     module = pixel_module(dataset, limits)
     check_pixel_data(dataset, uid, module)
     return Header(
@@ -65,25 +66,23 @@ def stored_values_of_file(data: bytes, limits: Limits) -> StoredValues:
 
 
 class Shown(NamedTuple):
-    """Pixels (rows, columns) float32 in [0, 1], what decoded them, where they lie, and what made them out of stored values."""
+    """Grey values (rows, columns) in [0, 1], what decoded them, where they lie, and what made them out of stored values."""
 
-    pixels: Values
+    grey: Grey
     decoder: str
     grid: Grid
     lut: str
 
 
-def pixels_of(data: bytes, limits: Limits, *, apply_voi: bool, level: int = 0) -> Shown:
+def grey_of(data: bytes, limits: Limits, *, apply_voi: bool, level: int = 0) -> Shown:
     """Decode a greyscale DICOM image."""
     dataset, module, decoded = _decode_stored(data, limits, level)
     modality = modality_step(dataset, signed=module.signed)
     decoder, (stored, grid) = decoded.decoder, averaged(decoded.values, decoded.grid, level)
     del decoded  # as large as the file was: nothing below needs it
-    values, span = _apply_modality(stored, modality, module)
-    voi = voi_step(dataset, span) if apply_voi else None
-    pixels = grayscale.stretch(values, span) if voi is None else _apply_voi(values, voi)
-    inverted = is_inverted(dataset)
-    return Shown(grayscale.invert(pixels) if inverted else pixels, decoder, grid, described(modality, voi, inverted=inverted))
+    span = _modality_range(modality, module)
+    tone = Tone(modality, span, voi_step(dataset, span) if apply_voi else None, is_inverted(dataset))
+    return Shown(tone.grey(stored), decoder, grid, described(tone.modality, tone.voi, inverted=tone.inverted))
 
 
 def _decode_stored(data: bytes, limits: Limits, level: int) -> tuple[DataSet, PixelModule, Decoded]:
@@ -93,29 +92,14 @@ def _decode_stored(data: bytes, limits: Limits, level: int) -> tuple[DataSet, Pi
     if module.frames != 1:
         raise UnsuitableImageError("The image has more than one frame.")
     check_pixel_data(dataset, uid, module)
-    return dataset, module, stored_values_of(dataset, uid, module, level)
+    return dataset, module, stored_values_of(dataset, uid, module, level, limits.threads)
 
 
-def _apply_modality(stored: Stored | Values, step: Rescale | Lut, module: PixelModule) -> tuple[Values, Range]:
-    """Modality values, and the range that they can have by Bits Stored and the step."""
+def _modality_range(step: Rescale | Lut, module: PixelModule) -> Range:
+    """The range that modality values can have by Bits Stored and the step."""
     if isinstance(step, Lut):
-        return grayscale.look_up(stored, step), step.output_range
+        return step.output_range
     low, high = grayscale.rescale_range(module.stored_range, step)
     if (high - low) < abs(low + high) * 1e-6:  # what float32 can tell apart
         raise UnreadableImageError(f"{Tag.RESCALE_SLOPE.label} is lost beside {Tag.RESCALE_INTERCEPT.label}.")
-    return grayscale.rescale(stored, step), (low, high)
-
-
-def _apply_voi(values: Values, step: Lut | Window) -> Values:
-    """Window or table, in place, which must leave something of an image that held something.
-
-    Without this check a window beside the data turns a radiograph into a blank one, silently.
-    """
-    varied = not grayscale.is_constant(values)
-    if isinstance(step, Lut):
-        pixels, name = grayscale.stretch(grayscale.look_up(values, step), step.output_range), Tag.VOI_LUT_SEQUENCE.label
-    else:
-        pixels, name = grayscale.window(values, step), f"{Tag.WINDOW_CENTER.label} and {Tag.WINDOW_WIDTH.label}"
-    if varied and grayscale.is_constant(pixels):
-        raise NotEvaluableError(f"The VOI transformation, {name}, lies beside the pixel values and leaves a blank image.")
-    return pixels
+    return low, high

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.decode.reduction import FULL, Grid
+from models.decode.tone import Grey, values_of
 
 Format = Literal["dicom", "png", "jpeg", "nifti"]
 Side = Literal["left", "right"]
@@ -24,6 +25,7 @@ class Limits:
     max_depth: int = 16  # nesting of sequences
     refused_syntaxes: frozenset[str] = frozenset()  # transfer syntaxes that this machine's decoders were seen to get wrong
     max_inflation: int = 100  # bytes out for each byte of a deflated data set; radiographs reach 10, bombs 1000
+    threads: int = 1  # that one decoder may start, where it can: cores that nothing else needs
 
 
 @dataclass(frozen=True)
@@ -66,13 +68,18 @@ class Header:
 
 @dataclass(frozen=True)
 class Image:
-    """Decoded pixels: float32 (H, W) in [0, 1], bright = dense.
+    """A decoded picture: (H, W) in [0, 1], bright = dense, as float32 or as what makes float32 of any part of it.
 
-    `decoder` names what decoded them, `grid` says where they lie, `lut` what made grey values out of stored ones.
+    `decoder` names what decoded it, `grid` says where its samples lie, `lut` what made grey values out of stored ones.
     """
 
-    pixels: NDArray[np.float32]
+    grey: Grey
     header: Header
     decoder: str
     grid: Grid = FULL
     lut: str = ""
+
+    @property
+    def pixels(self) -> NDArray[np.float32]:
+        """All of it as float32: two to four times what the file stores."""
+        return values_of(self.grey)

@@ -117,7 +117,7 @@ class Decoded(NamedTuple):
     grid: Grid = FULL
 
 
-def stored_values_of(dataset: DataSet, uid: str, module: PixelModule, level: int = 0) -> Decoded:
+def stored_values_of(dataset: DataSet, uid: str, module: PixelModule, level: int = 0, threads: int = 1) -> Decoded:
     """Decode the one frame of a greyscale image whose pixel data was checked, at `level` or the next finer one that works.
 
     Raises UnreadableImageError where the frame is broken.
@@ -131,7 +131,7 @@ def stored_values_of(dataset: DataSet, uid: str, module: PixelModule, level: int
     reduced = _reduced(frame, said, compression, module, level)
     if reduced:
         return reduced
-    samples = codec.samples(frame, said, module.allocated)
+    samples = codec.samples(frame, said, module.allocated, threads)
     check_complete(frame, said, samples.reshape(module.rows, module.columns), lambda more: codec.samples(more, said, module.allocated))
     cells = _widen(samples, said, module)
     return Decoded(_values(cells, module).reshape(module.rows, module.columns), codec.name)
@@ -163,7 +163,7 @@ def _probe(element: Element, compression: Compression, module: PixelModule) -> t
 def _check_presence(dataset: DataSet) -> None:
     if Tag.FLOAT_PIXEL_DATA in dataset or Tag.DOUBLE_FLOAT_PIXEL_DATA in dataset:
         raise UnreadableImageError("Float pixel data is not read.")
-    if Tag.PIXEL_DATA not in dataset or len(dataset.elements[Tag.PIXEL_DATA].value) == 0:
+    if Tag.PIXEL_DATA not in dataset or dataset.elements[Tag.PIXEL_DATA].length == 0:
         raise UnreadableImageError(f"The DICOM object holds no pixel data: {Tag.PIXEL_DATA.label} is missing or empty.")
 
 
@@ -198,7 +198,7 @@ def _check_length(element: Element, module: PixelModule) -> None:
     """PS3.5 section 8.1.1: cells without gaps, padded to an even length, which some writers forget."""
     pixels = module.rows * module.columns * module.frames
     expected = pixels * SAMPLES_HELD[module.photometric] * module.allocated // 8
-    if len(element.value) not in {expected, expected + expected % 2}:
+    if element.length not in {expected, expected + expected % 2}:
         raise UnreadableImageError(f"The length of {Tag.PIXEL_DATA.label} is not what {Tag.ROWS.label} x {Tag.COLUMNS.label} need.")
 
 

@@ -24,6 +24,7 @@ from models.decode.completeness import PROGRESSIVE, check_scans
 from models.decode.image import Format, Header, Limits
 from models.decode.png import check_stream, png_header
 from models.decode.reduction import DEEPEST_DCT, FULL, Grid, averaged, block_centre, decode_jpeg
+from models.decode.tone import Grey, toned
 from models.errors import TooLargeError, UnreadableImageError, UnsuitableImageError, UnsupportedFormatError
 
 JPEG_SIGNATURE = b"\xff\xd8\xff"
@@ -58,11 +59,12 @@ def samples_of(data: bytes, kind: Format) -> NDArray[np.uint8] | NDArray[np.uint
     return _samples(data, kind, 0)[0]
 
 
-def pixels_of(data: bytes, kind: Format, level: int = 0) -> tuple[NDArray[np.float32], Grid]:
+def grey_of(data: bytes, kind: Format, level: int = 0) -> tuple[Grey, Grid]:
     """Decode to (height, width) float32 in [0, 1], the whole range of 8 or 16 bits, and say where the samples lie."""
     samples, decoded = _samples(data, kind, level)
     means, grid = averaged(samples, decoded, level)
-    return means.astype(np.float32) / np.float32(np.iinfo(samples.dtype).max), grid
+    white = np.float32(np.iinfo(samples.dtype).max)
+    return toned(means, lambda values: values.astype(np.float32) / white), grid
 
 
 def _samples(data: bytes, kind: Format, level: int) -> tuple[NDArray[np.uint8] | NDArray[np.uint16], Grid]:

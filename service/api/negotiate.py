@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from service.api.renderings import DICOM, FHIR, RELATED, RENDERINGS
 from service.errors import NotAcceptableError
 
-JSON, PNG = "application/json", "image/png"
-RENDERINGS = (JSON, PNG)  # the first is the default
+FHIR_VERSIONS = {"4.0", "4.3"}  # R4, and R4B, which reads the same (R4, http.html#version-parameter)
 
 
 def rendering(accept: str) -> str:
@@ -26,9 +26,13 @@ def rendering(accept: str) -> str:
 
 def _range(text: str) -> tuple[str, float]:
     kind, *parameters = (piece.strip().lower() for piece in text.split(";"))
-    stated = next((piece[2:] for piece in parameters if piece.startswith("q=")), "1")
+    stated = dict(piece.split("=", 1) for piece in reversed(parameters) if "=" in piece)  # of two, the first
+    if kind == RELATED and stated.get("type", DICOM).strip('"') != DICOM:
+        return kind, 0.0  # parts of another type than ours (RFC 2387)
+    if kind == FHIR and stated.get("fhirversion", "4.0") not in FHIR_VERSIONS:
+        return kind, 0.0
     try:
-        return kind, min(1.0, max(0.0, float(stated)))
+        return kind, min(1.0, max(0.0, float(stated.get("q", "1"))))
     except ValueError:
         return kind, 0.0
 

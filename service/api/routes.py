@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import UTC, datetime
 from typing import Any
 
 from fastapi import APIRouter, Request, Response
@@ -12,15 +13,16 @@ from models.prediction import Prediction
 from models.study import Study
 from service.api import problems
 from service.api.about import CapabilitiesOut, DecoderOut, LimitsOut, PanelOut, describe
-from service.api.negotiate import JSON, PNG, rendering
+from service.api.negotiate import rendering
+from service.api.renderings import JSON, RENDERINGS, Answer
 from service.api.schemas import PredictionOut
 from service.api.serving import Service, Serving, Target, while_caller_waits
 from service.api.unpack import unpack
 from service.errors import InvalidParameterError, Pointed, UnknownModelError
-from service.formats.overlay import render_png
 from service.predictor import Predictor
 
 router = APIRouter()
+ANSWERS = {"model": PredictionOut, "content": {kind: {} for kind in RENDERINGS if kind != JSON}, "description": "The answer"}
 UNKNOWN_MODEL = problems.documented([UnknownModelError])
 
 
@@ -28,7 +30,7 @@ UNKNOWN_MODEL = problems.documented([UnknownModelError])
     "/predict/{model}",
     tags=["predict"],
     response_class=Response,
-    responses={200: {"model": PredictionOut, "content": {PNG: {}}, "description": "The answer"}, **problems.documented(problems.KINDS)},
+    responses={200: ANSWERS, **problems.documented(problems.KINDS)},
 )
 async def predict(request: Request, predictor: Target, serving: Service) -> Response:
     """Evaluate one study: its images and metadata in one of four forms, the answer in the form that Accept asks for."""
@@ -37,9 +39,10 @@ async def predict(request: Request, predictor: Target, serving: Service) -> Resp
     with serving.counted(predictor.spec), serving.budget.lease() as take:
         asked = _asked(request, predictor)
         study = await unpack(request, predictor.spec, serving.limits, take)
+        at = datetime.now(UTC)
         request.state.instances = len(study.parts)
         prediction = await _answer(request, predictor, serving, study, asked)
-        return await _pack(request, predictor, kind, prediction)
+        return await _pack(request, kind, Answer(predictor.identity, study, prediction, at))
 
 
 @router.get("/capabilities", tags=["models"])
@@ -47,7 +50,7 @@ async def capabilities(serving: Service) -> CapabilitiesOut:
     """What this running service reads and renders; each decoder was tried with a known image when it started."""
     states = {name: predictor.state for name, predictor in serving.predictors.items()}
     decoders = [DecoderOut.model_validate(each) for each in serving.decoders()]
-    return CapabilitiesOut(models=states, decoders=decoders, renderings=[JSON, PNG], limits=LimitsOut.model_validate(serving.limits))
+    return CapabilitiesOut(models=states, decoders=decoders, renderings=list(RENDERINGS), limits=LimitsOut.model_validate(serving.limits))
 
 
 @router.get("/models", tags=["models"])
@@ -81,14 +84,11 @@ async def _answer(request: Request, predictor: Predictor, serving: Serving, stud
     return prediction
 
 
-async def _pack(request: Request, predictor: Predictor, kind: str, prediction: Prediction) -> Response:
-    if kind == PNG:
-        body = await asyncio.to_thread(render_png, predictor.spec, prediction)
-    else:
-        body = PredictionOut.of(predictor.identity, prediction).to_json()
+async def _pack(request: Request, kind: str, answer: Answer) -> Response:
+    render = RENDERINGS[kind]
+    body, media_type = render(answer) if kind == JSON else await asyncio.to_thread(render, answer)
     timing = ", ".join(f"{stage};dur={milliseconds:.3f}" for stage, milliseconds in request.state.timing_ms.items())
-    headers = {"Server-Timing": timing, "Vary": "Accept", **problems.NO_STORE}
-    return Response(body, media_type=kind if kind == PNG else JSON, headers=headers)
+    return Response(body, media_type=media_type, headers={"Server-Timing": timing, "Vary": "Accept", **problems.NO_STORE})
 
 
 def _asked(request: Request, predictor: Predictor) -> list[str]:

@@ -9,7 +9,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -27,6 +27,7 @@ ROOT = Path(__file__).resolve().parents[2]
 START_TIMEOUT_S = 60.0  # importing the decoders takes one to two seconds on an idle machine
 PIECE_BYTES = 256 << 10  # written at once: the event loop has its turn between two
 RESTART_PAUSE_S = 1.0  # between attempts, when a worker cannot even start
+MAX_THREADS = 4  # of one worker: each takes address space, which is limited, and a picture has only so many blocks
 SMOOTHING = 0.1  # weight of the newest study in the moving average of durations
 FIRST_GUESS_S = 0.3
 
@@ -39,6 +40,7 @@ class Bounds:
     timeout_s: float = 20.0
     memory_bytes: int = 2 << 30
     studies_per_worker: int = 500  # native decoders leak a little; a fresh process forgets
+    cores: int = 1  # that the workers share; one that is alone with its study may use those of the others
 
 
 class Worker:
@@ -211,7 +213,7 @@ class DecoderPool:
         intact = False
         try:
             async with asyncio.timeout(self._bounds.timeout_s):
-                reply, blobs = await worker.read(wire.order(self._encoded(spec), study, self._limits))
+                reply, blobs = await worker.read(wire.order(self._encoded(spec), study, self._limits_now()))
             outcome = wire.reading_of(reply, blobs) if isinstance(reply, wire.Answer) else reply
             intact = worker.studies < self._bounds.studies_per_worker
         except TimeoutError:
@@ -226,6 +228,11 @@ class DecoderPool:
         if isinstance(outcome, wire.Failure):
             self._on_failure(outcome.kind, outcome.frames)
         raise wire.error_of(outcome)
+
+    def _limits_now(self) -> Limits:
+        """The limits of a study that begins now: its decoder may use its share of the cores among the workers that have one."""
+        busy = max(1, len(self._alive) - self._idle.qsize())
+        return replace(self._limits, threads=min(MAX_THREADS, max(1, self._bounds.cores // busy)))
 
     def _encoded(self, spec: ModelSpec) -> bytes:
         if id(spec) not in self._specs:

@@ -28,6 +28,13 @@ Pixels = NDArray[np.uint8]
 
 
 def render_png(spec: ModelSpec, prediction: Prediction) -> bytes:
+    """The answer as a picture in a file."""
+    target = io.BytesIO()
+    draw(spec, prediction).save(target, "PNG", optimize=False, compress_level=3)  # a third of the time of the default, a tenth more bytes
+    return target.getvalue()
+
+
+def draw(spec: ModelSpec, prediction: Prediction) -> Image.Image:
     """The answer as a picture.
 
     Parameters
@@ -49,9 +56,7 @@ def render_png(spec: ModelSpec, prediction: Prediction) -> bytes:
         canvas.paste(view, (left, MARGIN))
         left += view.width + MARGIN
     canvas.paste(panel, (left, 0))
-    target = io.BytesIO()
-    canvas.save(target, "PNG", optimize=False, compress_level=3)  # a third of the time of the default for a tenth more bytes
-    return target.getvalue()
+    return canvas
 
 
 def colours(values: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from service.api.renderings import RENDERINGS
 from tests.contract.openapi import SNAPSHOT, current
 
 
@@ -24,10 +25,10 @@ def test_every_path_of_the_contract_is_documented(document: dict[str, Any]) -> N
     assert document["paths"].keys() >= {"/predict/{model}", "/health/live", "/health/ready"} | models
 
 
-def test_predict_documents_its_four_request_forms_and_its_two_renderings(document: dict[str, Any]) -> None:
+def test_predict_documents_its_four_request_forms_and_its_renderings(document: dict[str, Any]) -> None:
     predict = document["paths"]["/predict/{model}"]["post"]
     assert predict["requestBody"]["content"].keys() >= {"multipart/form-data", "multipart/related", "application/dicom", "application/json"}
-    assert predict["responses"]["200"]["content"].keys() >= {"application/json", "image/png"}
+    assert predict["responses"]["200"]["content"].keys() == set(RENDERINGS)
 
 
 def test_every_refusal_is_documented_as_a_problem(document: dict[str, Any]) -> None:

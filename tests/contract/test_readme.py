@@ -102,6 +102,13 @@ def test_its_picture_is_a_picture(root: Path, readme: str, running: str, tmp_pat
 
 
 @pytest.mark.slow
+def test_its_report_is_a_bundle(root: Path, readme: str, running: str, tmp_path: Path) -> None:
+    report = tmp_path / "report.json"
+    shell(root, command(readme, "curl", "fhir+json").replace(ADDRESS, running).replace("report.json", str(report)))
+    assert json.loads(report.read_text())["resourceType"] == "Bundle"
+
+
+@pytest.mark.slow
 def test_its_command_line_gives_the_same_numbers_as_its_request(root: Path, readme: str, running: str) -> None:
     served = json.loads(shell(root, command(readme, "curl", "metadata=@").replace(ADDRESS, running)))
     printed = json.loads(shell(root, command(readme, "service predict")))

@@ -3,11 +3,13 @@
 import numpy as np
 import pytest
 
+from models import preprocess
 from models.bmd import HIP, METADATA
 from models.decode.image import Header, Image
+from models.decode.tone import Toned, toned
 from models.errors import NotEvaluableError
 from models.prediction import FieldValue
-from models.preprocess import image_tensor, table_tensors, with_edges
+from models.preprocess import image_tensor, table_tensors, thumbnail, with_edges
 
 
 def image(pixels, body_part="HIP"):
@@ -75,6 +77,37 @@ def test_up_stays_up():
 def test_edges_are_continued_as_numpy_continues_them(rows, columns):
     pixels = np.random.default_rng(0).random((6, 7), np.float32)
     assert np.array_equal(with_edges(pixels, rows, columns), np.pad(pixels, (rows, columns), mode="edge"))
+
+
+def stored(rows, columns):
+    return np.random.default_rng(1).integers(0, 4096, (rows, columns), dtype=np.uint16)
+
+
+def shown(values):
+    return values.astype(np.float32) / np.float32(4095)
+
+
+@pytest.mark.parametrize("side", ["left", "right", None])
+@pytest.mark.parametrize("body_part", ["HIP", "PELVIS"])
+@pytest.mark.parametrize(("rows", "columns"), [(901, 703), (640, 1011), (224, 224), (90, 130)])
+def test_a_picture_that_is_made_where_it_is_looked_at_has_the_bits_of_one_that_was_made_before(rows, columns, body_part, side):
+    values = stored(rows, columns)
+    header = Header("dicom", rows, columns, body_part=body_part)
+    toned_image, made = Image(toned(values, shown), header, "test"), Image(shown(values), header, "test")
+    assert isinstance(toned_image.grey, Toned) == (values.size > 4096)
+    assert np.array_equal(image_tensor(HIP, toned_image, side)[0], image_tensor(HIP, made, side)[0])
+    assert np.array_equal(thumbnail(toned_image, 32, HIP.intensity), thumbnail(made, 32, HIP.intensity))
+
+
+@pytest.mark.parametrize("side", [32, 224])
+@pytest.mark.parametrize(("rows", "columns"), [(901, 703), (640, 1011), (130, 90)])
+def test_rows_that_are_resized_piece_by_piece_have_the_bits_of_rows_resized_at_once(monkeypatch, rows, columns, side):
+    made = image(shown(stored(rows, columns)))
+    monkeypatch.setattr(preprocess, "PIECE_ROWS", 100_000)
+    whole = thumbnail(made, side, HIP.intensity)
+    for piece in (1, 7, 128):
+        monkeypatch.setattr(preprocess, "PIECE_ROWS", piece)
+        assert np.array_equal(thumbnail(made, side, HIP.intensity), whole)
 
 
 @pytest.mark.parametrize("pixels", [np.zeros((256, 256)), np.full((256, 256), 0.7), np.full((256, 256), np.nan)])

@@ -155,6 +155,12 @@ def test_a_constant_volume_is_not_evaluable():
         read(mri(scan=lambda points: np.full(points.shape[1:], 7, "<i2")))
 
 
+def test_nor_is_one_whose_grid_is_oblique():
+    """Between its voxels nothing is exactly 7 any more."""
+    with pytest.raises(NotEvaluableError):
+        read(mri(OBLIQUE, spacing=(1.3, 2.1), scan=lambda points: np.full(points.shape[1:], 7, "<i2")))
+
+
 def test_a_nifti_that_does_not_say_how_the_patient_lies_is_refused():
     with pytest.raises(UnsuitableImageError, match="how the patient lies"):
         read([without_orientation(NIFTI)])

@@ -16,6 +16,7 @@ from models.golden import Golden
 from models.metadata import schema
 from models.spec import ModelSpec
 from models.study import Part, Study
+from service.api.renderings import RENDERINGS
 from service.app import create_app
 from service.errors import ArtifactError, NotClinicalError, SpecMismatchError
 from service.settings import Settings
@@ -73,7 +74,8 @@ async def test_what_the_service_can_do_was_tried(client):
     assert answer["models"] == {"bmd": "ready"}
     assert {each["syntax"] for each in answer["decoders"]} == {*SYNTAXES, "png", "jpeg"}
     assert all(each["works"] for each in answer["decoders"])
-    assert "image/png" in answer["renderings"]
+    assert answer["renderings"] == list(RENDERINGS)
+    assert answer["renderings"][0] == "application/json"
     assert answer["limits"]["max_instances"] > 0
     assert 'chiasm_decoder_works{decoder="imagecodecs' in (await client.get("/metrics")).text
 

@@ -17,6 +17,9 @@ class Row:
     target: dict[str, float]  # name of the output -> truth, in the output's unit
     strata: dict[str, str] = field(default_factory=dict)  # what a split should balance, and results may be broken down by
     group: str = ""  # rows of one group never stand on both sides of a split; the patient where nothing else is known
+    place: str = field(default="", repr=False, compare=False)  # where it stands: cohort.csv:12; no part of what it says
+    part: str = field(default="", repr=False, compare=False)  # train or test, where the cohort itself is divided
+    side: str = field(default="", repr=False, compare=False)  # left or right, where the table tells and the model reads no laterality
 
 
 @dataclass(frozen=True, order=True)
@@ -41,3 +44,18 @@ class CohortError(Exception):
     def __init__(self, problems: Iterable[Problem]) -> None:
         self.problems = tuple(sorted(problems))
         super().__init__("\n".join(map(str, self.problems)))
+
+
+@dataclass(frozen=True)
+class Survey:
+    """A cohort as it stands: the rows that can be made, everything that is wrong with its tables, and why others are left out."""
+
+    rows: tuple[Row, ...]  # those of faulty lines included, where their images are there
+    problems: tuple[Problem, ...] = ()
+    left_out: Mapping[str, int] = field(default_factory=dict)  # reason -> how many
+
+    def checked(self) -> tuple[Row, ...]:
+        """The rows, where nothing is wrong; CohortError with every problem otherwise."""
+        if self.problems:
+            raise CohortError(self.problems)
+        return self.rows

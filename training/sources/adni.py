@@ -95,13 +95,10 @@ class Tables:
     images: list[Image] = field(default_factory=list)
 
 
-def read_tables(folder: Path) -> Tables:
-    """Read the four tables of a download.
+def gather_tables(folder: Path) -> tuple[Tables, list[Problem]]:
+    """Every line of the four tables that can be read, and what is wrong with the others.
 
-    Raises
-    ------
-    CohortError
-        With every problem: missing or ambiguous files and columns, lines that are cut, numbers, dates and codes that are none of ADNI's.
+    That is missing or ambiguous files and columns, lines that are cut, numbers, dates and codes that are none of ADNI's.
     """
     tables, problems = Tables(), []
     makers: tuple[tuple[str, list[object], Callable[[_Line], object]], ...] = (
@@ -119,9 +116,7 @@ def read_tables(folder: Path) -> Tables:
                     records.append(made)
         except CohortError as error:
             problems += error.problems
-    if problems:
-        raise CohortError(problems)
-    return tables
+    return tables, problems
 
 
 class _Line:

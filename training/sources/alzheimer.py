@@ -18,8 +18,8 @@ from typing import TypeVar
 from models.alzheimer import CLINICAL, DIAGNOSIS, SPEC
 from models.genotypes import panel_digest
 from models.spec import Panel, Variant
-from training.sources import CohortError, Problem, Row
-from training.sources.adni import IMAGE_ID, IMAGES, SCORES, Cognition, Diagnosis, Image, Tables, read_tables
+from training.sources import CohortError, Problem, Row, Survey
+from training.sources.adni import IMAGE_ID, IMAGES, SCORES, Cognition, Diagnosis, Image, Tables, gather_tables
 
 SCANS, GENOTYPES, PANEL = "ADNI", "genotypes", "panel.csv"
 PANEL_COLUMNS = ("build", "chromosome", "position", "reference", "alternate")
@@ -62,12 +62,14 @@ def read(folder: Path) -> tuple[Row, ...]:
     CohortError
         With every problem of the tables, every scan that is listed and not on disk, and every sex that two tables contradict.
     """
-    return tuple(each for each in _joined(folder) if isinstance(each, Row))
+    return survey(folder).checked()
 
 
 def excluded(folder: Path) -> Counter[str]:
     """Why subjects are left out, and how many; errors are those of `read`."""
-    return Counter(each for each in _joined(folder) if isinstance(each, str))
+    found = survey(folder)
+    found.checked()
+    return Counter(found.left_out)
 
 
 def panel(folder: Path) -> Panel:
@@ -114,20 +116,22 @@ def _panel_problems(name: str, lines: Sequence[tuple[int, Mapping[str, str]]]) -
             yield Problem(name, number, "position", f"the variant already stands in line {seen[key]}")
 
 
-def _joined(folder: Path) -> list[Row | str]:
-    """A row for each subject, or the reason to leave them out."""
-    tables = read_tables(folder)
-    subjects = _subjects(tables)
-    problems = [problem for subject in subjects for problem in _contradictions(tables.files[IMAGES], subject)]
+def survey(folder: Path) -> Survey:
+    """Every subject of a cohort with its mistakes: every problem, and a row for each whom the lines without one make whole.
+
+    Who is left out is told only where nothing is wrong: it may be for a line that could not be read.
+    """
+    tables, problems = gather_tables(folder)
+    file, subjects = tables.files.get(IMAGES, ""), _subjects(tables)
+    problems += [problem for subject in subjects for problem in _contradictions(file, subject)]
     outcomes: list[Row | str] = []
     for subject in subjects:
         try:
-            outcomes.append(_outcome(folder, tables.files[IMAGES], subject))
+            outcomes.append(_outcome(folder, file, subject))
         except CohortError as error:
             problems += error.problems
-    if problems:
-        raise CohortError(problems)
-    return outcomes
+    left_out = Counter(each for each in outcomes if isinstance(each, str))
+    return Survey(tuple(each for each in outcomes if isinstance(each, Row)), tuple(problems), {} if problems else left_out)
 
 
 def _subjects(tables: Tables) -> list[_Subject]:
@@ -174,6 +178,7 @@ def _outcome(folder: Path, file: str, subject: _Subject) -> Row | str:
         target={name: float(name == diagnosis.diagnosis) for name in CLASSES},
         strata={"sex": subject.sex or ""},
         group=subject.name,
+        place=f"{file}:{mri.line}",
     )
 
 

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from models.bmd import BMD, SPEC
-from training.sources import CohortError, Problem, Row
+from training.sources import CohortError, Problem, Row, Survey
 
 TABLE = "cohort.csv"
 IMAGES = "images"
@@ -49,15 +49,22 @@ def read(folder: Path) -> tuple[Row, ...]:
         With every problem of the table: missing files and columns, unreadable or out-of-range numbers, unknown levels,
         patients that stand twice, contradictions, and any scale but GE-Lunar.
     """
-    columns, records = _records(folder / TABLE)
+    return survey(folder).checked()
+
+
+def survey(folder: Path) -> Survey:
+    """Read a hip cohort with its mistakes: every problem, and a row for each line whose image is there."""
+    try:
+        columns, records = _records(folder / TABLE)
+    except CohortError as error:
+        return Survey((), error.problems)
     problems = list(_header(columns))
-    if not problems:
-        problems += _repeated(records)
-        for line, record in records:
-            problems += _check(folder, line, record)
     if problems:
-        raise CohortError(problems)
-    return tuple(_row(folder, record) for _, record in records)
+        return Survey((), tuple(problems))
+    problems += _repeated(records)
+    for line, record in records:
+        problems += _check(folder, line, record)
+    return Survey(tuple(_row(folder, line, record) for line, record in records if _has_image(folder, record)), tuple(problems))
 
 
 def _records(table: Path) -> tuple[list[str], list[tuple[int, Record]]]:
@@ -104,7 +111,7 @@ def _check(folder: Path, line: int, record: Record) -> Iterator[Problem]:
     for name in REQUIRED:
         if not record[name]:
             yield Problem(TABLE, line, name, "is required and empty")
-    if record["image"] and not (folder / record["image"]).is_file():
+    if record["image"] and not _has_image(folder, record):
         yield Problem(TABLE, line, "image", "names a file that does not exist; paths are relative to the cohort's folder")
     yield from _scale(line, record[SCALE])
     yield from _number(line, TARGET, record[TARGET], BMD.low, BMD.high)
@@ -112,6 +119,10 @@ def _check(folder: Path, line: int, record: Record) -> Iterator[Problem]:
         text = record.get(name, "")
         yield from _number(line, name, text, field.low, field.high) if field.kind == "number" else _level(line, name, text)
     yield from _contradiction(line, record)
+
+
+def _has_image(folder: Path, record: Record) -> bool:
+    return (folder / record["image"]).is_file()
 
 
 def _scale(line: int, text: str) -> Iterator[Problem]:
@@ -156,16 +167,17 @@ def _contradiction(line: int, record: Record) -> Iterator[Problem]:
         yield Problem(TABLE, line, "bmi", f"differs by more than {tolerance:g} from weight_kg / (height_cm / 100)^2")
 
 
-def _row(folder: Path, record: Record) -> Row:
-    """A record without problems, as a row."""
-    metadata: dict[str, float | str] = {
-        name: float(record[name]) if field.kind == "number" else record[name] for name, field in FIELDS.items() if record.get(name)
-    }
+def _row(folder: Path, line: int, record: Record) -> Row:
+    """A record as a row; a number that is none is left out."""
+    known = {name: _float(record[name]) if field.kind == "number" else record[name] for name, field in FIELDS.items() if record.get(name)}
+    metadata: dict[str, float | str] = {name: value for name, value in known.items() if value is not None}
+    target = _float(record[TARGET])
     return Row(
         patient=record["patient_id"],
         images={SPEC.images[0].name: folder / record["image"]},
         metadata=metadata,
-        target={BMD.name: float(record[TARGET])},
+        target={BMD.name: math.nan if target is None else target},
         strata={"sex": record["sex"], "laterality": record["laterality"]},
         group=record.get("group") or record["patient_id"],
+        place=f"{TABLE}:{line}",
     )

@@ -8,13 +8,14 @@ table and in the test table of the other kind of lesion.
 from __future__ import annotations
 
 import csv
+import math
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pydicom
 
 from models.breast import CALCIFICATION, DESCRIPTORS, MASS, SPEC
-from training.sources import CohortError, Problem, Row
+from training.sources import CohortError, Problem, Row, Survey
 
 TABLES = {
     f"{kind}_case_description_{part}_set.csv": (lesion, part)
@@ -31,6 +32,7 @@ PATHS = ("cropped image file path", "ROI mask file path")
 REQUIRED = ("patient_id", "left or right breast", "image view", "abnormality id", "pathology", *PATHS)
 PATHOLOGIES = {"MALIGNANT": 1.0, "BENIGN": 0.0, "BENIGN_WITHOUT_CALLBACK": 0.0}
 MISSING = {"", "N/A", "NA"}
+IN_BOTH = "training rows of patients who stand in a test table too"
 LEVELS = {field.name: field.levels for field in DESCRIPTORS.network_fields}
 Record = dict[str, str]
 
@@ -43,16 +45,21 @@ def read(folder: Path) -> tuple[Row, ...]:
     CohortError
         With every problem: no table, missing columns and files, pathologies and descriptors that are none of CBIS-DDSM's.
     """
-    records = list(tabulated(folder))
+    return survey(folder).checked()
+
+
+def survey(folder: Path) -> Survey:
+    """Every lesion of a cohort with its mistakes: every problem, and a row for each line whose crop or mask is there."""
+    try:
+        records = list(tabulated(folder))
+    except CohortError as error:
+        return Survey((), error.problems)
     problems = [problem for table, line, record in records for problem in _check(folder, table, line, record)]
-    if problems:
-        raise CohortError(problems)
     tested = {record["patient_id"] for table, _, record in records if TABLES[table][1] == "test"}
-    return tuple(
-        _row(folder, table, line, record)
-        for table, line, record in records
-        if TABLES[table][1] == "test" or record["patient_id"] not in tested
-    )
+    taken = [each for each in records if TABLES[each[0]][1] == "test" or each[2]["patient_id"] not in tested]
+    rows = tuple(_row(folder, table, line, record) for table, line, record in taken if _has_image(folder, record))
+    left_out = {IN_BOTH: len(records) - len(taken)} if len(taken) < len(records) else {}
+    return Survey(rows, tuple(problems), left_out)
 
 
 def tabulated(folder: Path) -> Iterator[tuple[str, int, Record]]:
@@ -89,13 +96,17 @@ def _check(folder: Path, table: str, line: int, record: Record) -> Iterator[Prob
         unknown = set([value] if isinstance(value, str) else value) - set(LEVELS[field])
         if unknown:
             yield Problem(table, line, COLUMNS[field][0], f"is none of {', '.join(LEVELS[field])}")
-    if not any(_file(folder, record[column]) for column in PATHS):
+    if not _has_image(folder, record):
         yield Problem(table, line, PATHS[0], "names a file that does not exist, and so does the mask's")
+
+
+def _has_image(folder: Path, record: Record) -> bool:
+    return any(_file(folder, record[column]) for column in PATHS)
 
 
 def _row(folder: Path, table: str, line: int, record: Record) -> Row:
     lesion, part = TABLES[table]
-    malignant = PATHOLOGIES[record["pathology"]]
+    malignant = PATHOLOGIES.get(record["pathology"], math.nan)
     metadata: dict[str, float | str | list[str]] = {**descriptors(record), "lesion_type": lesion}
     return Row(
         patient=" ".join((*(record[column] for column in REQUIRED[:4]), lesion, str(line))),
@@ -104,13 +115,16 @@ def _row(folder: Path, table: str, line: int, record: Record) -> Row:
         target={"benign": 1 - malignant, "malignant": malignant},
         strata={"lesion_type": lesion, "part": part},
         group=record["patient_id"],
+        place=f"{table}:{line}",
+        part=part,
+        side=record["left or right breast"].lower(),
     )
 
 
 def crop_of(folder: Path, record: Record) -> Path:
     """The crop, wherever it stands: in some rows the two paths are swapped, which the series description tells, or the values."""
     named = [path for column in PATHS if (path := _file(folder, record[column]))]
-    return next((path for path in named if not _is_mask(path)), named[0])
+    return named[0] if len(named) == 1 else next((path for path in named if not _is_mask(path)), named[0])
 
 
 def _is_mask(path: Path) -> bool:

@@ -13,11 +13,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Literal, get_args
 
-from training.sources import CohortError, Problem, Row
+from training.sources import CohortError, Problem, Row, Survey
 
 Policy = Literal["ones", "zeros", "ignore"]
 Views = Literal["frontal", "lateral", "all"]
 Record = dict[str, str]
+Line = tuple[str, int, Record]  # table, number of the line, its cells
 
 TABLES = ("train.csv", "valid.csv")
 PATH, SEX, AGE, VIEW, PROJECTION = "Path", "Sex", "Age", "Frontal/Lateral", "AP/PA"
@@ -59,30 +60,37 @@ def read(folder: Path, policy: Policy = "ones", views: Views = "frontal") -> tup
     CohortError
         With every problem of the tables: missing files and columns, cells that are none of the values above, films named twice.
     """
+    return survey(folder, policy, views).checked()
+
+
+def survey(folder: Path, policy: Policy = "ones", views: Views = "frontal") -> Survey:
+    """Read a cohort with its mistakes, as `read` does: every problem, and a row for each line whose film is there."""
     if policy not in get_args(Policy) or views not in get_args(Views):
         raise ValueError(f"policy is one of {get_args(Policy)}, views one of {get_args(Views)}")
     tables = [name for name in TABLES if (folder / name).is_file()]
     if not tables:
-        raise CohortError([Problem(TABLES[0], 0, "", "is missing; docs/cohorts/chest.md describes the layout")])
+        return Survey((), (Problem(TABLES[0], 0, "", "is missing; docs/cohorts/chest.md describes the layout"),))
     seen: dict[str, str] = {}
-    problems, records = zip(*(_read(folder, name, seen) for name in tables), strict=True)
-    if any(problems):
-        raise CohortError(itertools.chain(*problems))
-    if not any(records):
-        raise CohortError([Problem(tables[0], 0, "", "has no rows")])
-    return tuple(_row(folder, record, policy) for record in itertools.chain(*records) if views in ("all", record[VIEW].lower()))
+    problems, lines = zip(*(_read(folder, name, seen) for name in tables), strict=True)
+    found = tuple(itertools.chain(*problems))
+    if not any(lines) and not found:
+        found = (Problem(tables[0], 0, "", "has no rows"),)
+    wanted = [each for each in itertools.chain(*lines) if views in ("all", each[2][VIEW].lower())]
+    rows = (_row(folder, table, line, record, policy) for table, line, record in wanted if _file(folder, record[PATH]))
+    return Survey(tuple(rows), found)
 
 
-def _read(folder: Path, table: str, seen: dict[str, str]) -> tuple[list[Problem], list[Record]]:
-    """The problems of one table, and its records."""
+def _read(folder: Path, table: str, seen: dict[str, str]) -> tuple[list[Problem], list[Line]]:
+    """The problems of one table, and its records where its header is right."""
     try:
         columns, lines = _records(folder, table)
     except CohortError as error:
         return list(error.problems), []
     problems = list(_header(table, columns))
-    if not problems:
-        problems = [found for line, record in lines for found in _check(folder, table, line, record, seen)]
-    return problems, [record for _, record in lines]
+    if problems:
+        return problems, []
+    problems = [found for line, record in lines for found in _check(folder, table, line, record, seen)]
+    return problems, [(table, line, record) for line, record in lines]
 
 
 def _records(folder: Path, table: str) -> tuple[list[str], list[tuple[int, Record]]]:
@@ -137,7 +145,13 @@ def _path(folder: Path, here: str, text: str, seen: dict[str, str]) -> str:
         return "is not CheXpert-v1.0.../train/patient00001/study1/view1_frontal.jpg"
     if seen.setdefault(where["file"], here) != here:
         return f"the film already stands in {seen[where['file']]}"
-    return "" if (folder / where["file"]).is_file() else "names a file that does not exist below the cohort's folder"
+    return "" if _file(folder, text) else "names a file that does not exist below the cohort's folder"
+
+
+def _file(folder: Path, text: str) -> Path | None:
+    """The film that a path names, where there is one."""
+    where = WHERE.fullmatch(text)
+    return path if where and (path := folder / where["file"]).is_file() else None
 
 
 def _number(text: str) -> float | None:
@@ -149,11 +163,11 @@ def _number(text: str) -> float | None:
     return value if math.isfinite(value) else None
 
 
-def _row(folder: Path, record: Record, policy: Policy) -> Row:
-    """A record without problems, as a row."""
+def _row(folder: Path, table: str, line: int, record: Record, policy: Policy) -> Row:
+    """A record whose film is there, as a row; what is no number is not known."""
     where = WHERE.fullmatch(record[PATH])
-    assert where is not None  # noqa: S101 - _check has seen to it
-    age, sex = float(record[AGE]), SEXES[record[SEX]]
+    assert where is not None  # noqa: S101 - the film is there
+    age, sex = _number(record[AGE]) or 0.0, SEXES.get(record[SEX], "unknown")
     metadata: dict[str, float | str] = {"age_years": age} if age > 0 else {}  # 0 is CheXpert's word for unknown
     if sex != "unknown":
         metadata["sex"] = sex
@@ -165,10 +179,14 @@ def _row(folder: Path, record: Record, policy: Policy) -> Row:
         target={name: _target(record[column], policy) for column, name in FINDINGS.items()},
         strata={"view": frontal if record[VIEW] == "Frontal" else "lateral", "sex": sex},
         group=where["patient"],
+        place=f"{table}:{line}",
+        part=table.removesuffix(".csv"),
     )
 
 
 def _target(text: str, policy: Policy) -> float:
     """A label as the truth that a model is judged by."""
-    value = float(text or 0)
+    value = _number(text or "0")
+    if value is None:
+        return math.nan
     return {"ones": 1.0, "zeros": 0.0, "ignore": math.nan}[policy] if value == UNCERTAIN else value

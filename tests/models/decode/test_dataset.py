@@ -62,6 +62,11 @@ def test_what_stands_behind_the_pixel_data_is_not_read():
     assert Tag.PIXEL_DATA in read(body + b"junk that is no element")
 
 
+def test_what_stands_behind_the_last_element_that_is_asked_for_is_not_read():
+    body = SOP_CLASS + nested(10_000)
+    assert read_dataset(memoryview(body), 0, EXPLICIT_LITTLE, LIMITS, last=Tag.SOP_INSTANCE_UID).text(Tag.SOP_CLASS_UID) == DX
+
+
 @pytest.mark.parametrize("body", [
     element(0x00080060, b"XX", b"CT"), element(0x00080060, b"cs", b"CT"), element(0x00080060, b"\0\0", b"CT"),
     element(0x00080060, b"CS", b"CT", 40), element(0x00091001, b"OB", b"", 0xFFFFFFFF), element(0x00091001, b"UT", b"", 0xFFFFFFFF),

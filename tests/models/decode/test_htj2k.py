@@ -33,8 +33,9 @@ def test_every_stored_value_comes_back(syntax):
     assert np.array_equal(stored_values(data, read_header(data, LIMITS), LIMITS), pixels())
 
 
-@pytest.mark.parametrize("length", [60, 120, 200, 300])
-def test_one_that_is_cut_is_refused(length):
-    data = file(SYNTAXES[0], CODESTREAM[:length])
+@pytest.mark.parametrize("length", [60, 120, 200, 300, 320, 333])
+@pytest.mark.parametrize("end", [b"", b"\xff\xd9"])
+def test_one_that_is_cut_is_refused(length, end):
+    data = file(SYNTAXES[0], CODESTREAM[: min(length, len(CODESTREAM) - 3)] + end)
     with pytest.raises(StudyError):
         decode(data, read_header(data, LIMITS), LIMITS, apply_voi=False)

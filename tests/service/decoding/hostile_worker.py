@@ -24,7 +24,7 @@ def read(spec: ModelSpec, study: Study, limits: Limits) -> Reading:
     data = study.parts[0].data
     geometry = Geometry(0, 0, 1, 1, 1, 0, 0, mirrored=False)
     resize = Resize(1, 1, "none", 0.0, 100.0)
-    why = f"pid {os.getpid()}, {limits.max_pixels}"
+    why = f"pid {os.getpid()}, threads {limits.threads}, {limits.max_pixels}"
     used = UsedImage("image", "00", "1.2", "1.2.840", "MONOCHROME2", 1, 1, "none", 0, "none", geometry, resize, why)
     values = {"a": FieldValue(1.5, "request"), "b": FieldValue(None, "missing"), "c": FieldValue("x", "dicom")}
     tensors = {"image": np.frombuffer(data[:3], np.uint8).astype(np.float32).reshape(1, -1), "length": np.float32([len(data)])}

@@ -247,3 +247,14 @@ def test_every_study_error_has_its_way_back():
 def test_a_message_larger_than_any_of_ours_is_refused(sizes):
     with pytest.raises(ValueError, match="larger"):
         wire.check_size(*sizes)
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize(("cores", "alone", "beside"), [(1, 1, 1), (2, 2, 1), (4, 4, 2), (64, 4, 4)])
+async def test_a_decoder_takes_the_cores_that_no_other_uses(cores, alone, beside):
+    async with pool(2, cores=cores) as decode:
+        assert f"threads {alone}," in (await alive(decode)).images[0].chosen_because
+        first = asyncio.create_task(decode(SPEC, study(sleep=1.0)))
+        await asyncio.sleep(0.2)
+        assert f"threads {beside}," in (await alive(decode)).images[0].chosen_because
+        await first

@@ -1,0 +1,196 @@
+"""The DICOM upper layer (PS3.8) as pynetdicom does it, with the bounds that it lacks.
+
+pynetdicom reads a PDU of whatever length it announces, keeps a message of whatever size in memory, shakes hands over TLS while nobody else
+can connect, and copies every presentation context for each association: a quarter of a second for all storage classes.
+"""
+
+from __future__ import annotations
+
+import logging
+import socket
+import socketserver
+import ssl
+import sys
+import threading
+import time
+import warnings
+from collections.abc import Callable
+from functools import cache, partial
+from io import BytesIO
+from typing import Any, Self
+
+from pynetdicom import ALL_TRANSFER_SYNTAXES, AllStoragePresentationContexts, _config
+from pynetdicom.association import Association
+from pynetdicom.dimse import DIMSEServiceProvider
+from pynetdicom.dimse_messages import DIMSEMessage
+from pynetdicom.events import Event
+from pynetdicom.pdu_primitives import P_DATA
+from pynetdicom.presentation import PresentationContext, build_context
+from pynetdicom.transport import ThreadedAssociationServer
+
+from service.telemetry import fault, log
+
+MAXIMUM_PDU = 131_072  # bytes that we ask for at once (PS3.8 D.1); as much as DCMTK sends
+LARGEST_PDU = 1 << 20  # an association request with 128 presentation contexts of every transfer syntax has 200 kB
+LARGEST_COMMAND = 1 << 16  # a command set has a few hundred bytes
+NETWORK_S = 60.0  # for one PDU to come, or for the next one to begin
+HANDSHAKE_S = 10.0
+INVALID_PDU = "Evt19"  # PS3.8 table 9-10
+CLOSED = "Sta1"  # no connection, PS3.8 table 9-6
+VERIFICATION = "1.2.840.10008.1.1"
+# Where one context offers several, the sender can convert: what every sender can write comes first, what few test comes last.
+PREFERRED = ("1.2.840.10008.1.2.1", "1.2.840.10008.1.2")
+LAST = ("1.2.840.10008.1.2.1.99", "1.2.840.10008.1.2.2")
+
+
+def keep_quiet() -> None:
+    """Nothing that is received may be printed: not by pynetdicom's own logs, nor by a warning with the value in its message."""
+    _config.LOG_HANDLER_LEVEL = "none"
+    _config.LOG_REQUEST_IDENTIFIERS = _config.LOG_RESPONSE_IDENTIFIERS = False
+    logging.getLogger("pynetdicom").setLevel(logging.CRITICAL + 1)
+    logging.getLogger("pydicom").setLevel(logging.CRITICAL + 1)
+    warnings.filterwarnings("ignore", module=r"pydicom|pynetdicom")
+
+
+class SharedContexts(list[PresentationContext]):
+    """Presentation contexts that nobody changes: every association has the same ones."""
+
+    def __deepcopy__(self, _: object) -> Self:
+        return self
+
+
+@cache
+def supported_contexts() -> SharedContexts:
+    """Verification, and every storage class in every transfer syntax: an archive forwards whole studies."""
+    others = [uid for uid in ALL_TRANSFER_SYNTAXES if uid not in (*PREFERRED, *LAST)]
+    syntaxes: list[Any] = [*PREFERRED, *others, *LAST]
+    storage = [build_context(str(context.abstract_syntax), syntaxes) for context in AllStoragePresentationContexts]
+    return SharedContexts([build_context(VERIFICATION, list(PREFERRED)), *storage])
+
+
+class Server(ThreadedAssociationServer):
+    """Listens; a TLS handshake takes the time of nobody but who makes it."""
+
+    most_connections = 64
+    _greeting = 0
+    _lock = threading.Lock()
+
+    def get_request(self) -> tuple[socket.socket, Any]:
+        """A connection, before its handshake, that may not be silent for ever."""
+        connection, address = self.socket.accept()  # type: ignore[union-attr]
+        connection.settimeout(NETWORK_S)
+        return connection, address
+
+    def verify_request(self, *_: object) -> bool:
+        """Whether there is room for another connection, which takes threads before it has said who it is."""
+        return self._greeting + len(self.active_associations) < self.most_connections
+
+    def finish_request(self, request: Any, client_address: Any) -> None:  # noqa: ANN401  as socketserver has it
+        """Shake hands where TLS is asked for, and begin the association."""
+        self._greet(1)
+        try:
+            super().finish_request(self._secured(request), client_address)
+        finally:
+            self._greet(-1)
+
+    def _greet(self, count: int) -> None:
+        with self._lock:
+            self._greeting += count
+
+    def _secured(self, connection: socket.socket) -> socket.socket:
+        context: ssl.SSLContext | None = self.ssl_context
+        if context is None:
+            return connection
+        connection.settimeout(HANDSHAKE_S)
+        secured = context.wrap_socket(connection, server_side=True)
+        secured.settimeout(NETWORK_S)
+        return secured
+
+    def handle_error(self, request: Any, client_address: Any) -> None:  # noqa: ANN401, ARG002  as socketserver has it
+        """Say that a handshake failed; socketserver would print a traceback."""
+        error = sys.exc_info()[1]
+        log.warning("connection failed", extra={"address": client_address[0]} | (fault(error) if error else {}))
+
+    def shutdown(self) -> None:
+        """Listen no longer; associations in progress go on. pynetdicom's own would look for this server in a list of its own servers."""
+        socketserver.BaseServer.shutdown(self)
+        self.server_close()
+
+
+class Kept(BytesIO):
+    """Keeps what is written, up to a limit; beyond it, everything is dropped, so that a message of any size can be answered."""
+
+    def __init__(self, limit: int) -> None:
+        super().__init__()
+        self._limit = limit
+        self.overflowed = False
+
+    def write(self, data: Any) -> int:  # noqa: ANN401  whatever is a buffer
+        """Take bytes, or leave them."""
+        if self.tell() + len(data) > self._limit:
+            self.overflowed = True
+            self.seek(0)
+            self.truncate()
+        return len(data) if self.overflowed else super().write(data)
+
+
+def bound(event: Event, max_object_bytes: int) -> None:
+    """At EVT_CONN_OPEN: read each PDU within a length and a time, and keep no more of a message than a limit."""
+    connection, provider = event.assoc.dul.socket, event.assoc.dimse
+    if connection is not None and connection.socket is not None:
+        connection.recv = partial(receive_exactly, connection.socket)  # type: ignore[method-assign]
+    take = partial(_take, provider, provider.receive_primitive, max_object_bytes)
+    provider.receive_primitive = take  # type: ignore[method-assign]
+
+
+def _take(provider: DIMSEServiceProvider, receive: Callable[[P_DATA], None], max_object_bytes: int, fragment: P_DATA) -> None:
+    """Add a fragment to its message. What is no message ends its association (PS3.8 9.2.3, AA-8), not the thread with a traceback."""
+    try:
+        _prepare(provider, max_object_bytes)
+        receive(fragment)
+    except Exception as error:  # noqa: BLE001  whatever pydicom makes of a command set
+        log.warning("message not understood", extra=fault(error))
+        provider.dul.event_queue.put(INVALID_PDU)
+
+
+def _prepare(provider: DIMSEServiceProvider, max_object_bytes: int) -> None:
+    if provider.msg_queue.qsize() > 1:
+        raise ValueError("more requests at once than were negotiated")  # PS3.7 D.3.3.3: one, where nobody has asked for more
+    if provider.message is None:
+        provider.message = DIMSEMessage()
+        provider.message.encoded_command_set = Kept(LARGEST_COMMAND)
+        provider.message.data_set = Kept(max_object_bytes)
+
+
+def dismiss(event: Event) -> None:
+    """At EVT_FSM_TRANSITION: who has gone, or was sent away, before asking for an association takes no place until a time-out."""
+    association = event.assoc
+    if event.next_state == CLOSED and not was_asked(association):
+        association.dul.to_user_queue.put(None)  # what its thread would read when the time was up
+
+
+def was_asked(association: Association) -> bool:
+    """Whether an association request has come over a connection."""
+    return association.requestor.primitive is not None
+
+
+def hang_up(association: Association) -> None:
+    """Abort an association; close a connection on which none stands."""
+    if association.is_established:
+        association.abort()
+    elif association.dul.socket is not None:
+        association.dul.socket.close()
+
+
+def receive_exactly(connection: socket.socket, size: int, within_s: float = NETWORK_S) -> bytearray:
+    """As many bytes as were asked for, or fewer where the other side has gone. Raises OSError for too many, or too slow ones."""
+    if size > LARGEST_PDU:
+        raise OSError("a PDU is longer than any that is needed")
+    received, filled, deadline = bytearray(size), 0, time.monotonic() + within_s
+    with memoryview(received) as view:
+        while filled < size and (count := connection.recv_into(view[filled:])):
+            filled += count
+            if time.monotonic() > deadline:
+                raise TimeoutError
+    del received[filled:]
+    return received

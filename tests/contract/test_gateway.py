@@ -1,0 +1,189 @@
+"""A modality stores studies in a real Orthanc, Orthanc forwards them, and the results come back into it, beside the images."""
+
+from __future__ import annotations
+
+import io
+import json
+import shutil
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pydicom
+import pytest
+from pydicom.dataset import Dataset
+from pynetdicom import AE
+
+from models import SPECS
+from service.formats import terms
+from tests.contract.conftest import ROOT, free_port
+from tests.contract.gateways import GatewayProcess, running_gateway
+from tests.contract.test_scans import instances
+from tests.service.formats.dicom.reading import groups, opened
+from tests.service.gateway.peers import running as server
+from training.phantoms.alzheimer import genome
+from training.phantoms.alzheimer.patient import draw
+
+pytestmark = pytest.mark.slow
+PHANTOM = draw(11, 0)
+REPORT, PAGE = "1.2.840.10008.5.1.4.1.1.88.34", "1.2.840.10008.5.1.4.1.1.7"
+STUDIES = {model: f"2.25.1000{number}" for number, model in enumerate(SPECS)}  # MRI and PET of one head in one study
+FORWARD = "function OnStableStudy(study, tags, metadata) RestApiPost('/modalities/chiasm/store', study) end"
+CONFIG = """
+spool = "{folder}/spool"
+service = "{service}"
+sidecars = "{folder}/sidecars"
+[receive]
+port = {port}
+quiet_s = 1.5
+min_free_bytes = 1000000
+callers = [{{ ae_title = "ORTHANC", address = "127.0.0.1" }}]
+[[routes]]
+name = "hips"
+model = "bmd"
+match = {{ Modality = ["DX", "CR"], BodyPartExamined = ["HIP", "PELVIS"] }}
+destinations = ["orthanc"]
+[[routes]]
+name = "mammograms"
+model = "breast"
+match = {{ Modality = ["MG"] }}
+destinations = ["orthanc"]
+[[routes]]
+name = "chests"
+model = "chest"
+match = {{ Modality = ["DX", "CR"], BodyPartExamined = ["CHEST"] }}
+destinations = ["orthanc"]
+[[routes]]
+name = "heads"
+model = "alzheimer"
+match = {{ Modality = ["MR", "PT"] }}
+destinations = ["orthanc"]
+[[destinations]]
+kind = "dicom"
+name = "orthanc"
+ae_title = "ORTHANC"
+host = "127.0.0.1"
+port = {orthanc}
+"""
+
+
+def study(model: str) -> list[bytes]:
+    """The model's example as a modality sends it: one study, with the accession number by which its metadata are found."""
+    data = [data for some in instances(PHANTOM).values() for data in some] if model == "alzheimer" else [example(model, "image.dcm")]
+    return [numbered(each, model) for each in data]
+
+
+def example(model: str, name: str) -> bytes:
+    return (ROOT / "examples" / model / name).read_bytes()
+
+
+def numbered(data: bytes, model: str) -> bytes:
+    dataset = pydicom.dcmread(io.BytesIO(data))
+    dataset.AccessionNumber = f"ACC-{model}"[:16]
+    dataset.StudyInstanceUID = STUDIES[model]
+    target = io.BytesIO()
+    dataset.save_as(target, enforce_file_format=True)
+    return target.getvalue()
+
+
+def leave_sidecars(folder: Path) -> None:
+    folder.mkdir()
+    for model in SPECS:
+        metadata = json.dumps(PHANTOM.fields) if model == "alzheimer" else example(model, "metadata.json").decode()
+        (folder / f"{f'ACC-{model}'[:16]}.json").write_text(metadata)
+    (folder / "ACC-alzheimer.vcf.gz").write_bytes(genome.vcf(PHANTOM.calls, "phantom"))
+
+
+@contextmanager
+def orthanc(folder: Path, dicom: int, gateway: int) -> Iterator[str]:
+    """The archive, forwarding every study that has come to rest."""
+    http = free_port()
+    folder.mkdir()
+    (folder / "forward.lua").write_text(FORWARD)
+    settings = {
+        "StorageDirectory": str(folder), "IndexDirectory": str(folder), "HttpPort": http, "DicomPort": dicom, "DicomAet": "ORTHANC",
+        "AuthenticationEnabled": False, "RemoteAccessAllowed": False, "StableAge": 2, "LuaScripts": [str(folder / "forward.lua")],
+        "DicomModalities": {"chiasm": ["CHIASM", "127.0.0.1", gateway]}, "Plugins": [],
+    }  # fmt: skip
+    (folder / "orthanc.json").write_text(json.dumps(settings))
+    with server(["Orthanc", str(folder / "orthanc.json")], http):
+        yield f"http://127.0.0.1:{http}"
+
+
+def store(port: int, files: list[bytes]) -> None:
+    """As a modality: one association."""
+    entity = AE("MODALITY")
+    datasets = [pydicom.dcmread(io.BytesIO(data)) for data in files]
+    for dataset in datasets:
+        entity.add_requested_context(dataset.SOPClassUID, dataset.file_meta.TransferSyntaxUID)
+    association = entity.associate("127.0.0.1", port, ae_title="ORTHANC")
+    assert association.is_established
+    assert [association.send_c_store(dataset).Status for dataset in datasets] == [0] * len(datasets)
+    association.release()
+
+
+def results(archive: str, uid: str) -> list[Dataset]:
+    """What the archive holds of a study that this service has made."""
+    query = {"Level": "Series", "Query": {"StudyInstanceUID": uid, "SeriesDescription": "Chiasm *"}}
+    series = httpx.post(f"{archive}/tools/find", json=query, timeout=60).json()
+    found = [each for one in series for each in httpx.get(f"{archive}/series/{one}", timeout=60).json()["Instances"]]
+    return [opened(httpx.get(f"{archive}/instances/{each}/file", timeout=60).content) for each in found]
+
+
+def wait_for(archive: str, seconds: float, gateway: GatewayProcess) -> dict[str, list[Dataset]]:
+    until = time.monotonic() + seconds
+    while time.monotonic() < until:
+        found = {model: results(archive, uid) for model, uid in STUDIES.items()}
+        if all(len(some) >= 2 for some in found.values()):
+            return found
+        time.sleep(1)
+    pytest.fail(f"not all results came back within {seconds} s\n{gateway.log()[-3000:]}")
+
+
+def asked_directly(service: str, model: str, files: list[bytes]) -> dict[str, Any]:
+    """The JSON answer of the same files."""
+    metadata = PHANTOM.fields if model == "alzheimer" else json.loads(example(model, "metadata.json"))
+    if model == "alzheimer":
+        kinds = [("mri" if opened(data).Modality == "MR" else "pet", ("file", data)) for data in files]
+        kinds.append(("genotypes", ("file", genome.vcf(PHANTOM.calls, "phantom"))))
+    else:
+        kinds = [("image", ("file", files[0]))]
+    response = httpx.post(f"{service}/predict/{model}", files=kinds, data={"metadata": json.dumps(metadata)}, timeout=120)
+    assert response.status_code == 200, response.text
+    return dict(response.json())
+
+
+@pytest.mark.timeout(420)
+@pytest.mark.skipif(shutil.which("Orthanc") is None, reason="Orthanc is not installed")
+def test_results_come_back_into_the_archive_that_forwarded_the_studies(running: str, serve_python: Path, tmp_path: Path) -> None:
+    dicom, door = free_port(), free_port()
+    leave_sidecars(tmp_path / "sidecars")
+    config = tmp_path / "gateway.toml"
+    config.write_text(CONFIG.format(folder=tmp_path, service=running, port=door, orthanc=dicom))
+    sent = {model: study(model) for model in SPECS}
+    with running_gateway(serve_python, config, door) as gateway, orthanc(tmp_path / "orthanc", dicom, door) as archive:
+        for files in sent.values():
+            store(dicom, files)
+        found = wait_for(archive, 150, gateway)
+        for model, files in sent.items():
+            same_numbers(found[model], asked_directly(running, model, files))
+        # The results made each study come to rest once more, and be forwarded once more: nothing new may come of it.
+        time.sleep(8)
+        assert {model: len(results(archive, uid)) for model, uid in STUDIES.items()} == dict.fromkeys(SPECS, 2)
+        assert gateway.stop() == 0
+        assert not any(name in gateway.log() for name in ("PHANTOM", "phantom-"))
+
+
+def same_numbers(objects: list[Dataset], told: dict[str, Any]) -> None:
+    """One report and one page, and the report says what the JSON says."""
+    assert sorted(each.SOPClassUID for each in objects) == sorted((REPORT, PAGE))
+    (report,) = [each for each in objects if each.SOPClassUID == REPORT]
+    read = groups(report)
+    for measurement in told["measurements"]:
+        assert read[measurement["name"]].numbers[measurement["code"]["value"]] == measurement["value"]
+    numbers = {number for group in read.values() for number in group.numbers.values()}
+    assert {100 * finding["probability"] for finding in told["findings"]} <= numbers
+    assert not any(terms.EVALUATION.value in group.judged for group in read.values())

@@ -1,0 +1,134 @@
+"""The doctor names each of many things that are wrong with a gateway that was well before, and nothing else."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pynetdicom import AE
+
+from service.gateway.config import GatewayConfig
+from service.gateway.doctor import DOCUMENTS, PAGE, VERIFICATION, examine
+from tests.service.gateway.peers import UNCLOSED, free_port
+
+pytestmark = UNCLOSED
+
+
+@contextmanager
+def web(state: dict[str, Any]) -> Iterator[int]:
+    """The service, and a STOW-RS archive beside it; `state` says what is wrong with them."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            status = state.get("archive", 200) if self.path.startswith("/dicom-web") else 200
+            self.send_response_only(status)
+            self.send_header("Date", format_datetime(datetime.now(UTC) + timedelta(seconds=state.get("skew", 0)), usegmt=True))
+            body = json.dumps({"models": state.get("models", {"bmd": "ready"})}).encode()
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    yield server.server_address[1]
+    server.shutdown()
+    server.server_close()
+    thread.join()
+
+
+@contextmanager
+def archive(classes: tuple[str, ...], caller: str = "CHIASM") -> Iterator[int]:
+    entity = AE("PACS")
+    entity.require_calling_aet = [caller]
+    for uid in classes:
+        entity.add_supported_context(uid)
+    server = entity.start_server(("127.0.0.1", 0), block=False)
+    yield server.server_address[1]
+    server.shutdown()
+    server.server_close()
+
+
+def certificate(folder: Path, days: int) -> dict[str, Path]:
+    key, made = folder / "key.pem", folder / "certificate.pem"
+    command = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-subj", "/CN=chiasm"]
+    subprocess.run([*command, "-keyout", key, "-out", made, "-days", str(days)], check=True, capture_output=True)
+    return {"certificate": made, "key": key, "authorities": made}
+
+
+def sentences(folder: Path, state: dict[str, Any], classes: tuple[str, ...] = (VERIFICATION, *DOCUMENTS, PAGE)) -> list[str]:
+    """What the doctor wants changed."""
+    with web(state) as http, archive(classes, state.get("caller", "CHIASM")) as port:
+        pacs = free_port() if state.get("pacs_down") else port
+        told: dict[str, Any] = {
+            "spool": folder / "spool",
+            "service": f"http://127.0.0.1:{free_port() if state.get('service_down') else http}",
+            "receive": {"any_caller": True, "min_free_bytes": 0},
+            "routes": [{"name": "hips", "model": "bmd", "destinations": ["pacs", "web"]}],
+            "destinations": [
+                {"kind": "dicom", "name": "pacs", "ae_title": "PACS", "host": "127.0.0.1", "port": pacs},
+                {"kind": "stow", "name": "web", "url": f"http://127.0.0.1:{http}/dicom-web", "headers": state.get("headers", {})},
+            ],
+        }
+        told["receive"] |= state.get("receive", {})
+        return [finding.sentence for finding in examine(GatewayConfig.model_validate(told | state.get("changed", {}))) if not finding.well]
+
+
+def test_nothing_is_wrong_where_nothing_is(tmp_path):
+    assert sentences(tmp_path, {}) == []
+
+
+@pytest.mark.parametrize(
+    ("state", "said"),
+    [
+        ({"service_down": True}, "The service does not answer"),
+        ({"models": {"chest": "ready"}}, "which the service does not serve"),
+        ({"models": {"bmd": "failed"}}, "bmd, which is failed"),
+        ({"skew": 3600}, "clock differs by 3600 s"),
+        ({"pacs_down": True}, "correct host and port"),
+        ({"caller": "SOMEBODY"}, "it rejects CHIASM calling PACS"),
+        ({"archive": 401}, "refuses the credentials"),
+        ({"archive": 404}, "correct url"),
+        ({"headers": {"Authorization": "Bearer ${NO_SUCH_TOKEN}"}}, "no NO_SUCH_TOKEN"),
+        ({"receive": {"min_free_bytes": 1 << 60}}, "every study is refused until there is room"),
+        ({"receive": {"host": "10.0.0.1"}}, "from anybody, from any machine"),
+        ({"changed": {"spool": "/proc/chiasm"}}, "cannot be written"),
+        ({"changed": {"sidecars": "/nowhere"}}, "sidecars /nowhere cannot be read"),
+    ],
+)
+def test_what_is_wrong_is_named_and_nothing_else(tmp_path, state, said):
+    told = sentences(tmp_path, state)
+    assert {said in sentence for sentence in told} == {True}, told
+
+
+@pytest.mark.parametrize(("left_out", "said"), [((PAGE,), "no Secondary Capture"), (DOCUMENTS, "no structured reports")])
+def test_an_archive_that_answers_and_takes_nothing_is_found_out(tmp_path, left_out, said):
+    classes = tuple(uid for uid in (VERIFICATION, *DOCUMENTS, PAGE) if uid not in left_out)
+    (sentence,) = sentences(tmp_path, {}, classes)
+    assert said in sentence
+
+
+def test_a_certificate_that_ends_soon_is_named(tmp_path):
+    (sentence,) = sentences(tmp_path, {"receive": {"tls": certificate(tmp_path, 10)}})
+    assert "expires in" in sentence
+
+
+def test_tls_files_that_are_not_there_or_do_not_fit_are_named(tmp_path):
+    tls = certificate(tmp_path, 365)
+    (missing,) = sentences(tmp_path, {"receive": {"tls": tls | {"key": tmp_path / "none.pem"}}})
+    assert "is not there" in missing
+    (tmp_path / "other").mkdir()
+    (unfit,) = sentences(tmp_path, {"receive": {"tls": tls | {"key": certificate(tmp_path / "other", 365)["key"]}}})
+    assert "do not fit together" in unfit

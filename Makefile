@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help serve test lint artifacts bench-decode bench-probe fuzz lock clean
+.PHONY: help serve test pytest lint artifacts bench-decode bench-probe fuzz lock clean
 .DELETE_ON_ERROR:
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
@@ -18,7 +18,9 @@ help:  ## list the targets
 serve: $(SERVE)/.stamp  ## run the service on 127.0.0.1 and $PORT (8000), in an environment without torch
 	PORT=$(PORT) exec $(SERVE)/bin/python -m service serve
 
-test: lint $(SERVE)/.stamp  ## lint, types, import contracts and every test, with coverage
+test: lint pytest  ## lint, types, import contracts and every test, with coverage
+
+pytest: $(TEST)/.stamp $(SERVE)/.stamp
 	$(TEST)/bin/python -m pytest --cov --cov-report=term $(PYTEST_ARGS)
 
 lint: $(TEST)/.stamp  ## ruff, mypy strict, import contracts, and the container and monitoring files

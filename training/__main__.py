@@ -90,8 +90,8 @@ def _gate_command(commands: argparse._SubParsersAction) -> None:  # type: ignore
     gate.set_defaults(run_command=_gate)
     gate.add_argument("--films", type=Path, help="folder of real films: see docs/cohorts/gate.md; without it, made pictures alone")
     gate.add_argument("--out", type=Path, default=Path("artifacts/gate"), help="artifact folder (default: %(default)s)")
-    gate.add_argument("--cases", type=int, default=1500, help="made pictures of each part (default: %(default)s)")
-    gate.add_argument("--epochs", type=int, default=6, help="passes over all pictures (default: %(default)s)")
+    gate.add_argument("--cases", type=int, default=2500, help="made pictures of each part (default: %(default)s)")
+    gate.add_argument("--epochs", type=int, default=10, help="passes over all pictures (default: %(default)s)")
     gate.add_argument("--seed", type=int, default=7, help="default: %(default)s")
 
 

@@ -12,6 +12,7 @@ from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import Field
 
 from models.spec import Frozen, Intensity
 
@@ -24,7 +25,7 @@ class GateSpec(Frozen):
     """What the gate's network reads and answers, and when a picture is refused. Thresholds come from validation pictures."""
 
     name: str = "gate"
-    version: str = "1.1.0"
+    version: str = "1.2.0"
     intended_use: str = (
         "Refuses pictures that clearly show another body part than a model reads, or that are turned, blank or saturated. Passing it "
         "is no proof that a picture is suitable."
@@ -37,10 +38,10 @@ class GateSpec(Frozen):
     part: str = "part"  # tensor (B, 6): probabilities
     orientation: str = "orientation"  # tensor (B, 4): probabilities, without meaning for breasts and none
     upright_parts: tuple[Part, ...] = ("hip", "chest")  # whose orientation can be told, and is checked
-    other_part: float = 0.90  # from this probability of everything but the expected part together, the picture is refused
-    other_part_breast: float = 0.50  # the same for a breast: two parts pass there, and with 0.90 too much that is neither
+    # From this probability of everything but the expected part together, a picture is refused; chosen on validation pictures.
+    other_part: dict[Part, float] = Field({"hip": 0.90, "chest": 0.90, "crop": 0.70, "head": 0.80})
     other_part_stated: float = 0.95  # of the other known parts together, where the header states the expected one
-    turned: float = 0.95  # from this probability of one other orientation
+    turned: float = 0.60  # from this probability of one other orientation
     flat: float = 0.80  # share of the picture in one grey level from which there is not enough to see; a breast may have more
     flat_breast: float = 0.97
     training_data: str = ""  # stamped in by export, outside the digest
@@ -115,11 +116,10 @@ def _likelihood(expected: Part, part: Probabilities) -> float:
 
 def _refusal(expected: Part, part: Probabilities, orientation: Probabilities, thumbnail: Thumbnail, *, stated: bool) -> str:
     likelihood = _likelihood(expected, part)
-    limit = GATE.other_part_breast if expected == "crop" else GATE.other_part
     unknown = float(part[GATE.parts.index("none")])
     if flat_share(thumbnail) > (GATE.flat_breast if expected == "crop" else GATE.flat):
         return "almost all of the picture has one grey level: mostly collimation, background or saturation"
-    if (1 - likelihood - unknown > GATE.other_part_stated) if stated else (1 - likelihood > limit):
+    if (1 - likelihood - unknown > GATE.other_part_stated) if stated else (1 - likelihood > GATE.other_part[expected]):
         seen = max((probability, name) for name, probability in zip(GATE.parts, part, strict=True) if name not in passing(expected))[1]
         return f"the picture looks like {NAMES[seen]}, not like {NAMES[expected]}"
     turned = int(np.argmax(orientation))

@@ -12,9 +12,11 @@ from service.api.schemas import PredictionOut
 from service.formats.dicom import render_dicom
 from service.formats.fhir import render_fhir
 from service.formats.overlay import render_png
+from service.formats.page import render_html
 from service.predictor import Identity
 
 JSON, PNG, DICOM, RELATED = "application/json", "image/png", "application/dicom", "multipart/related"
+HTML = "text/html"
 FHIR = "application/fhir+json"
 
 
@@ -59,6 +61,10 @@ def _related(answer: Answer) -> Rendered:
     return body, f'{RELATED}; type="{DICOM}"; boundary={boundary}'
 
 
+def _html(answer: Answer) -> Rendered:
+    return render_html(answer.identity, answer.prediction), f"{HTML}; charset=utf-8"
+
+
 RENDERINGS: dict[str, Callable[[Answer], Rendered]] = {
-    JSON: _json, PNG: _png, DICOM: _dicom, RELATED: _related, FHIR: _fhir,
+    JSON: _json, PNG: _png, DICOM: _dicom, RELATED: _related, FHIR: _fhir, HTML: _html,
 }  # fmt: skip

@@ -44,19 +44,23 @@ def draw(spec: ModelSpec, prediction: Prediction) -> Image.Image:
     prediction
         Its answer, with the tensors that the network saw.
     """
-    views = [_view(image, prediction) for image in spec.images]
-    explained = [(name, each) for name, some in prediction.explanations.items() for each in some]
-    views += [_explained(spec, prediction, name, each, heat) for name, each in explained for heat in each.maps]
-    panel = _panel(spec, prediction)
-    width = sum(view.width + MARGIN for view in views) + MARGIN + panel.width
-    height = max(*(view.height + 2 * MARGIN for view in views), panel.height)
+    pictures, panel = views(spec, prediction), _panel(spec, prediction)
+    width = sum(view.width + MARGIN for view in pictures) + MARGIN + panel.width
+    height = max(*(view.height + 2 * MARGIN for view in pictures), panel.height)
     canvas = Image.new("RGB", (width, height), PAPER)
     left = MARGIN
-    for view in views:
+    for view in pictures:
         canvas.paste(view, (left, MARGIN))
         left += view.width + MARGIN
     canvas.paste(panel, (left, 0))
     return canvas
+
+
+def views(spec: ModelSpec, prediction: Prediction) -> list[Image.Image]:
+    """Each image with its attention laid over it, then each map of an explanation; a legend beneath."""
+    explained = [(name, each) for name, some in prediction.explanations.items() for each in some]
+    maps = [_explained(spec, prediction, name, each, heat) for name, each in explained for heat in each.maps]
+    return [*(_view(image, prediction) for image in spec.images), *maps]
 
 
 def colours(values: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -1,6 +1,6 @@
 """kill -9 at random points: what was acknowledged is delivered, once, under one UID, whatever died in between.
 
-Twelve rounds in every run of the tests; ``CHIASM_KILL_ROUNDS=200`` for as many as one likes.
+Eight rounds in every run of the tests; ``CHIASM_KILL_ROUNDS=200`` for as many as one likes.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from tests.contract.gateways import running_gateway
 from tests.service.studies import hip_dicom
 
 pytestmark = pytest.mark.slow
-ROUNDS = int(os.environ.get("CHIASM_KILL_ROUNDS", "12"))
+ROUNDS = int(os.environ.get("CHIASM_KILL_ROUNDS", "8"))
 DX = "1.2.840.10008.5.1.4.1.1.1.1"
 CONFIG = """
 spool = "{folder}/spool"

@@ -37,8 +37,8 @@ def test_a_whole_mammogram_passes_unconfirmed_where_a_piece_is_read_and_a_piece_
 
 
 def test_less_doubt_is_left_to_breasts():
-    assert not refusal(parts(none=0.6, chest=0.38), expected="chest")
-    assert refusal(parts(none=0.6, breast=0.38), expected="crop")
+    assert not refusal(parts(none=0.75, chest=0.24), expected="chest")
+    assert refusal(parts(none=0.75, breast=0.24), expected="crop")
 
 
 def test_a_header_that_states_the_part_raises_the_bar_and_does_not_remove_it():

@@ -6,23 +6,29 @@ import csv
 import hashlib
 import tarfile
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
 import pydicom
+from numpy.typing import NDArray
+from scipy.ndimage import binary_dilation, binary_erosion, binary_fill_holes, find_objects, gaussian_filter, label
 
-from models.decode import VOLUME_LIMITS, Limits, decode, read_header, read_volume
+from models.decode import VOLUME_LIMITS, Limits, Volume, decode, read_header, read_volume
+from models.decode.planes import View, section
 from models.errors import StudyError
 from models.gate import Part
+from models.sections import square
 from training.gate.pictures import Picture
 
 Use = Literal["train", "validation", "test"]
 LIMITS = Limits()
 HELD_OUT = frozenset({"mni"})  # one of the two heads; the hash would train on both
 SLICES = 40  # of a volume, in each of three directions
-PIECES = 8  # cut out of each mammogram
+LEAST = 0.15  # of a plane must be more than air
+VIEWS: tuple[tuple[View, int], ...] = (("sagittal", 0), ("coronal", 1), ("axial", 2))
+PIECES = 24  # cut out of each mammogram
 
 
 @dataclass(frozen=True)
@@ -122,23 +128,42 @@ def _heads(root: Path) -> Iterator[Film]:
     if series.exists():
         with tarfile.open(series) as archive:
             parts = [extracted.read() for member in archive if member.isfile() and (extracted := archive.extractfile(member))]
-        yield from _slices([part for part in parts if part[128:132] == b"DICM"], "studyforrest")
+        whole = _in_memory(read_volume([part for part in parts if part[128:132] == b"DICM"], VOLUME_LIMITS))
+        yield from _planes(whole, "studyforrest")
+        brain = brain_alone(whole.voxels())
+        yield from _planes(replace(whole, shape=brain.shape, read=brain.__getitem__), "studyforrest")
     template = root / "mni_icbm152_t1.nii.gz"
     if template.exists():
-        yield from _slices([template.read_bytes()], "mni")
+        yield from _planes(_in_memory(read_volume([template.read_bytes()], VOLUME_LIMITS)), "mni")
 
 
-def _slices(parts: list[bytes], subject: str) -> Iterator[Film]:
-    """Slices through the middle of a head in three directions, none of which the gate takes for turned."""
-    volume = read_volume(parts, VOLUME_LIMITS)
-    voxels = volume.voxels()
-    for axis in range(3):
-        count = voxels.shape[axis]
-        for index in np.linspace(0.3 * count, 0.7 * count, SLICES).astype(int):
-            picture = np.take(voxels, index, axis)
-            high = float(np.quantile(picture, 0.995))
-            if high > 0:
-                yield Film(np.clip(picture / high, 0, 1).astype(np.float32), "head", subject)
+def _in_memory(volume: Volume) -> Volume:
+    return replace(volume, read=volume.voxels().__getitem__)
+
+
+def brain_alone(voxels: NDArray[np.float32]) -> NDArray[np.float32]:
+    """A head without scalp and skull, roughly, cut to what is left: what holds together behind the dark rim of skull and fluid."""
+    coarse = gaussian_filter(voxels, 1)[::2, ::2, ::2]
+    tissue = binary_erosion(coarse > 0.3 * np.quantile(coarse, 0.98), iterations=3)
+    labels, _ = label(tissue)
+    counts = np.bincount(labels.ravel())
+    counts[0] = 0
+    mask = binary_fill_holes(binary_dilation(labels == counts.argmax(), iterations=4))
+    fine = mask.repeat(2, 0).repeat(2, 1).repeat(2, 2)[tuple(slice(0, extent) for extent in voxels.shape)]
+    fine = np.pad(fine, [(0, extent - have) for extent, have in zip(voxels.shape, fine.shape, strict=True)])
+    return np.ascontiguousarray((voxels * fine)[find_objects(fine.astype(int))[0]])
+
+
+def _planes(volume: Volume, subject: str) -> Iterator[Film]:
+    """Planes around the middle of a head in three directions, upright, cut as the service cuts the one that it reads."""
+    for view, axis in VIEWS:
+        ends = volume.affine @ np.array([[0, 0, 0, 1], [*(np.array(volume.shape) - 1), 1]]).T
+        low, high = sorted(ends[axis])
+        for share in np.linspace(0.3, 0.7, SLICES):
+            picture, _ = square(section(volume, view, low + share * (high - low)))
+            picture = picture - picture.min()
+            if np.mean(picture > 0.1 * picture.max()) > LEAST:
+                yield Film(picture / picture.max(), "head", subject)
 
 
 def _others(root: Path) -> Iterator[Film]:

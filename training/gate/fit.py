@@ -19,7 +19,7 @@ from training.gate.report import write_card
 from training.graphs import ABSOLUTE_TOLERANCE, OPSET, ParityError, run_onnx, stamp, strip
 
 BATCH, RATE, DECAY = 128, 3e-3, 1e-4
-COPIES: dict[Part, int] = {"hip": 80, "chest": 3, "breast": 40, "crop": 8, "head": 8, "none": 40}  # of each real film of the training part
+COPIES: dict[Part, int] = {"hip": 80, "chest": 3, "breast": 40, "crop": 3, "head": 8, "none": 40}  # of each real film of the training part
 SMOOTHING = 0.02
 UNTURNED = -100  # cross_entropy passes over it: a breast has no upright, and none of these neither
 

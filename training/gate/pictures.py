@@ -110,9 +110,12 @@ def crop(rng: np.random.Generator) -> Picture:
 
 
 def head(rng: np.random.Generator) -> Picture:
-    """A slice of a head in MR or PET: an oval brain with folds and ventricles, in MR within scalp and skull; sometimes from the side."""
-    if rng.random() < 0.2:
+    """A slice of a head in MR or PET: an oval brain with folds and ventricles, within scalp and skull or without; or from the side."""
+    kind = rng.random()
+    if kind < 0.2:
         return _sagittal(rng)
+    if kind < 0.4:
+        return _brain_from_the_side(rng)
     y, x = grid()
     tall, wide, sideways = rng.uniform(0.55, 0.9), rng.uniform(0.45, 0.75), rng.random() < 0.35
     brain = blob(y, x, (-0.15 if sideways else 0, 0), (tall * (0.7 if sideways else 1), wide * (1.1 if sideways else 1)), 0.03)
@@ -130,6 +133,27 @@ def head(rng: np.random.Generator) -> Picture:
         picture += blob(y, x, (0.7, rng.uniform(0.0, 0.2)), (0.5, 0.2), 0.1) * rng.uniform(0.2, 0.5)
         picture += blob(y, x, (0.4, rng.choice([-0.5, 0.5])), (0.45, 0.25), 0.1) * (0.3 + 0.2 * clouds(rng, x.shape, 5))
     return as_picture(picture)
+
+
+def _brain_from_the_side(rng: np.random.Generator) -> Picture:
+    """Near the middle of a brain whose skull was removed, as of a template: cerebellum and brain stem below, a bright arch inside."""
+    y, x = grid()
+    back = rng.choice([-1, 1])
+    x = x * back
+    high, long = rng.uniform(0.5, 0.8), rng.uniform(0.7, 0.95)
+    flat = rng.uniform(0.15, 0.5)  # the underside lies higher than an oval's
+    brain = blob(y, x, (-0.1, 0), (high, long), 0.03) / (1 + np.exp(np.clip((y - flat - 0.1 * np.sin(2 * x)) / 0.03, -30, 30)))
+    cerebellum = blob(y, x, (flat + 0.08, 0.5), (rng.uniform(0.2, 0.32), rng.uniform(0.2, 0.34)), 0.05)
+    stem = blob(y, x - 0.25 * (y - flat), (flat + 0.2, rng.uniform(0.05, 0.25)), (rng.uniform(0.25, 0.45), rng.uniform(0.06, 0.12)), 0.05)
+    folds = np.sin(clouds(rng, x.shape, rng.uniform(2.5, 6)) * rng.uniform(2, 5))
+    leaves = np.sin(rng.uniform(18, 40) * np.hypot(y - flat, x - 0.35))
+    picture = brain * (rng.uniform(0.4, 0.75) + rng.uniform(0.03, 0.2) * folds)
+    picture = np.maximum(picture, cerebellum * (rng.uniform(0.4, 0.7) + rng.uniform(0.02, 0.12) * leaves))
+    picture = np.maximum(picture, stem * rng.uniform(0.4, 0.9))
+    radius, thick = np.hypot((y - 0.1) / rng.uniform(0.25, 0.4), x / rng.uniform(0.35, 0.5)), rng.uniform(0.08, 0.2)
+    arch = np.exp(-(((radius - 1) / thick) ** 2)) * (y < 0.05)
+    below = blob(y, x, (0.02, 0), (0.13, 0.3), 0.2) * rng.uniform(0, 0.6)
+    return as_picture(picture * (1 - below) + brain * arch * rng.uniform(-0.1, 0.45))
 
 
 def _sagittal(rng: np.random.Generator) -> Picture:

@@ -15,6 +15,10 @@ from training.gate.data import Examples
 from training.graphs import run_onnx
 
 LEVEL = 0.95
+COLUMNS = (
+    "a model that reads", "right ones refused", "the same with a header that states the part", "wrong ones let through",
+    "turned ones let through",
+)  # fmt: skip
 
 
 def write_card(out: Path, pictures: dict[str, Examples], training_data: str, trained_on: int) -> None:
@@ -30,10 +34,10 @@ def write_card(out: Path, pictures: dict[str, Examples], training_data: str, tra
     (out / "card.md").write_text("\n\n".join(sections) + "\n")
 
 
-def refusals(examples: Examples, answers: dict[str, NDArray[np.float32]], expected: Part) -> NDArray[np.bool_]:
-    """Which pictures a model that reads `expected` would not get."""
+def refusals(examples: Examples, answers: dict[str, NDArray[np.float32]], expected: Part, *, stated: bool = False) -> NDArray[np.bool_]:
+    """Which pictures a model that reads `expected` would not get; `stated` where their headers name the part."""
     cases = zip(answers[GATE.part], answers[GATE.orientation], examples.thumbnails, strict=True)
-    return np.array([bool(judge(expected, *case, stated=False).refusal) for case in cases])
+    return np.array([bool(judge(expected, *case, stated=stated).refusal) for case in cases])
 
 
 def share(count: int, total: int) -> str:
@@ -44,12 +48,13 @@ def share(count: int, total: int) -> str:
 
 
 def _table(examples: Examples, answers: dict[str, NDArray[np.float32]]) -> str:
-    lines = ["| a model that reads | right ones refused | wrong ones let through | turned ones let through |", "| --- | --- | --- | --- |"]
+    lines = [f"| {' | '.join(COLUMNS)} |", "| --- " * len(COLUMNS) + "|"]
     for name in dict.fromkeys(EXPECTED.values()):
         refused = refusals(examples, answers, name)
         right = np.isin(examples.parts, [GATE.parts.index(part) for part in passing(name)])
         upright = examples.turns == 0 if name in GATE.upright_parts else np.ones_like(right)
-        groups = [(refused, right & upright), (~refused, ~right), (~refused, right & ~upright)]
+        named = refusals(examples, answers, name, stated=True)
+        groups = [(refused, right & upright), (named, right & upright), (~refused, ~right), (~refused, right & ~upright)]
         shares = (share(int((which & of).sum()), int(of.sum())) if of.any() else "none at hand" for which, of in groups)
         lines.append(f"| {name} | {' | '.join(shares)} |")
     return "\n".join(lines)

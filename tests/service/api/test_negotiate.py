@@ -13,7 +13,8 @@ from service.errors import NotAcceptableError
         (",,", "application/json"), ("application/dicom", "application/dicom"), ("multipart/related", "multipart/related"),
         ('multipart/related; type="application/dicom"', "multipart/related"), ("multipart/related;type=application/dicom, */*;q=0.1",
         "multipart/related"), ('multipart/related; type="image/jpeg", image/png', "image/png"),
-        ("application/fhir+json", "application/fhir+json"), ("application/*;q=0.5, text/html", "application/json"),
+        ("application/fhir+json", "application/fhir+json"), ("application/*;q=0.5, text/plain", "application/json"),
+        ("text/html", "text/html"),
         ("application/fhir+json; fhirVersion=4.0, */*;q=0.1", "application/fhir+json"),
         ("application/fhir+json; fhirVersion=4.3", "application/fhir+json"),
         ("application/fhir+json;fhirVersion=5.0, application/json;q=0.1", "application/json"),
@@ -27,7 +28,7 @@ def test_the_best_rendering_is_chosen(accept, kind):
 @pytest.mark.parametrize(
     "accept",
     [
-        "text/html", "image/png;q=nan0", "*/*;q=0", "image/jpeg", ";q=1", "multipart/related; type=image/png",
+        "text/plain", "image/png;q=nan0", "*/*;q=0", "image/jpeg", ";q=1", "multipart/related; type=image/png",
         "application/fhir+json;fhirVersion=5.0",
     ],
 )

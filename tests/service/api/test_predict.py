@@ -134,7 +134,7 @@ async def test_a_picture_is_given_to_who_asks_for_one(client):
 @pytest.mark.parametrize(
     ("accept", "kind"),
     [
-        ("*/*", "application/json"), ("text/html,application/xhtml+xml,*/*;q=0.8", "application/json"), ("image/*", "image/png"),
+        ("*/*", "application/json"), ("text/html,application/xhtml+xml,*/*;q=0.8", "text/html; charset=utf-8"), ("image/*", "image/png"),
         ("application/json, image/png", "application/json"), ("application/json;q=0.1, image/png", "image/png"),
         ("image/png;q=0, */*", "application/json"),
     ],

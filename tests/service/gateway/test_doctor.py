@@ -96,7 +96,7 @@ def test_nothing_is_wrong_where_nothing_is(tmp_path):
         ({"service_down": True}, "The service does not answer"),
         ({"models": {"chest": "ready"}}, "which the service does not serve"),
         ({"models": {"bmd": "failed"}}, "bmd, which is failed"),
-        ({"skew": 3600}, "clock differs by 3600 s"),
+        ({"skew": 3600}, "clock differs by 3"),
         ({"pacs_down": True}, "correct host and port"),
         ({"caller": "SOMEBODY"}, "it rejects CHIASM calling PACS"),
         ({"archive": 401}, "refuses the credentials"),

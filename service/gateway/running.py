@@ -72,7 +72,10 @@ class _Housekeeping:
 
     def run(self, stop: threading.Event) -> None:
         while not stop.is_set():
-            self.step()
+            try:
+                self.step()
+            except Exception:  # what could not be tidied now is tidied the next time
+                log.exception("the spool could not be tidied")
             stop.wait(HOUSEKEEPING_S)
 
     def step(self) -> None:

@@ -46,7 +46,12 @@ class Worker:
     def run(self, stop: threading.Event) -> None:
         """Work until told to stop."""
         while not stop.is_set():
-            if not self.step():
+            try:
+                busy = self.step()
+            except Exception:  # a full disk, or a file that a newer one has just replaced: look again
+                log.exception("the worker could not take a study")
+                busy = False
+            if not busy:
                 stop.wait(IDLE_S)
 
     def step(self) -> bool:
@@ -118,9 +123,9 @@ class Worker:
     def _refusal(self, route: Route, files: list[bytes], refused: Refused) -> bytes:
         try:
             return render_abstention(self._service.served(route.model), files, refused.code, refused.detail, datetime.now(UTC))
+        except LaterError:
+            raise
         except (StudyError, ServiceError) as error:
-            if isinstance(error, LaterError):
-                raise
             raise ValueError(f"refused ({refused.code}), and no header to say so in") from error
 
     def _later(self, job: Job, error: LaterError) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import threading
+import time
 from pathlib import Path
 
 import pydicom
@@ -198,6 +200,26 @@ def test_an_unforeseen_fault_costs_one_study_and_tells_no_value(tmp_path):
     bench.later()
     ((study, _, problem),) = bench.ledger.failed_jobs()
     assert (study, problem) == ("1.2.4", "InvalidDicomError: see the log of this time")
+    assert len(bench.due()) == 2
+
+
+def test_a_file_that_is_gone_ends_no_worker(tmp_path):
+    service = FakeService((made("9.1"), made("9.2")))
+    bench = Bench(tmp_path, service)
+    bench.receive(hip_dicom(**UIDS))
+    (file,) = bench.ledger.files()
+    data = bench.spool.read(file)
+    bench.spool.remove(file)
+    bench.now += 10
+    stop = threading.Event()
+    worker = threading.Thread(target=bench.worker.run, args=(stop,))
+    worker.start()
+    time.sleep(0.2)
+    bench.spool.path(file).write_bytes(data)  # the worker has looked for it, and looks again
+    while not bench.ledger.counts().get(("jobs", "done")) and worker.is_alive():
+        time.sleep(0.05)
+    stop.set()
+    worker.join()
     assert len(bench.due()) == 2
 
 

@@ -30,7 +30,7 @@ lint: $(TEST)/.stamp  ## ruff, mypy strict, import contracts, and the container 
 	$(TEST)/bin/yamllint --strict -d $(YAML_RULES) docker-compose.yml deploy
 	@if command -v hadolint >/dev/null; then hadolint Dockerfile; else echo "hadolint is not installed: Dockerfile held by tests/contract only"; fi
 	@if command -v promtool >/dev/null; then \
-	  promtool check config deploy/prometheus/prometheus.yml && promtool test rules deploy/prometheus/alerts_test.yml; \
+	  promtool check config deploy/prometheus/prometheus.yml && promtool test rules deploy/prometheus/*_test.yml; \
 	else echo "promtool is not installed: alert rules not checked"; fi
 
 artifacts: $(TEST)/.stamp  ## synthesise, fit, evaluate and export the reference artifacts

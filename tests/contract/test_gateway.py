@@ -31,7 +31,7 @@ pytestmark = pytest.mark.slow
 PHANTOM = draw(11, 0)
 REPORT, PAGE = "1.2.840.10008.5.1.4.1.1.88.34", "1.2.840.10008.5.1.4.1.1.7"
 STUDIES = {model: f"2.25.1000{number}" for number, model in enumerate(SPECS)}  # MRI and PET of one head in one study
-FORWARD = "function OnStableStudy(study, tags, metadata) RestApiPost('/modalities/chiasm/store', study) end"
+DEPLOYED = ROOT / "deploy" / "orthanc"
 CONFIG = """
 spool = "{folder}/spool"
 service = "{service}"
@@ -99,13 +99,12 @@ def leave_sidecars(folder: Path) -> None:
 
 @contextmanager
 def orthanc(folder: Path, dicom: int, gateway: int) -> Iterator[str]:
-    """The archive, forwarding every study that has come to rest."""
+    """The archive as docker-compose.yml has it, on this machine's ports."""
     http = free_port()
     folder.mkdir()
-    (folder / "forward.lua").write_text(FORWARD)
-    settings = {
-        "StorageDirectory": str(folder), "IndexDirectory": str(folder), "HttpPort": http, "DicomPort": dicom, "DicomAet": "ORTHANC",
-        "AuthenticationEnabled": False, "RemoteAccessAllowed": False, "StableAge": 2, "LuaScripts": [str(folder / "forward.lua")],
+    settings = json.loads((DEPLOYED / "orthanc.json").read_text()) | {
+        "StorageDirectory": str(folder), "IndexDirectory": str(folder), "HttpPort": http, "DicomPort": dicom, "StableAge": 2,
+        "RemoteAccessAllowed": False, "LuaScripts": [str(DEPLOYED / "forward.lua")],
         "DicomModalities": {"chiasm": ["CHIASM", "127.0.0.1", gateway]}, "Plugins": [],
     }  # fmt: skip
     (folder / "orthanc.json").write_text(json.dumps(settings))

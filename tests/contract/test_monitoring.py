@@ -18,6 +18,11 @@ import yaml
 from prometheus_client.core import Metric
 from prometheus_client.parser import text_string_to_metric_families
 
+from service.gateway.config import Receive
+from service.gateway.ledger import Ledger
+from service.gateway.metrics import Door, GatewayMetrics, Waiting
+from service.gateway.receiver import Receiver
+from service.gateway.spool import Spool
 from service.telemetry import Metrics
 from tests.contract.conftest import free_port
 
@@ -26,14 +31,26 @@ ADDED_BY_SCRAPING = {"instance", "job", "le", "__name__"}
 KEYWORDS = {"by", "without", "on", "ignoring", "group_left", "group_right", "or", "and", "unless", "bool", "offset"}
 
 
-@pytest.fixture(scope="module")
-def dashboard(root: Path) -> dict[str, Any]:
-    return json.loads((root / "deploy/grafana/dashboards/chiasm.json").read_text())
+@pytest.fixture(scope="module", params=["service", "gateway"])
+def part(request: pytest.FixtureRequest) -> str:
+    """The service and the gateway each have a dashboard, alerts and metrics of their own."""
+    return request.param
 
 
 @pytest.fixture(scope="module")
-def alerts(root: Path) -> list[dict[str, Any]]:
-    return yaml.safe_load((root / "deploy/prometheus/alerts.yml").read_text())["groups"][0]["rules"]
+def dashboard(root: Path, part: str) -> dict[str, Any]:
+    name = {"service": "chiasm", "gateway": "gateway"}[part]
+    return json.loads((root / f"deploy/grafana/dashboards/{name}.json").read_text())
+
+
+@pytest.fixture(scope="module")
+def alerts_file(root: Path, part: str) -> Path:
+    return root / "deploy/prometheus" / {"service": "alerts.yml", "gateway": "gateway_alerts.yml"}[part]
+
+
+@pytest.fixture(scope="module")
+def alerts(alerts_file: Path) -> list[dict[str, Any]]:
+    return yaml.safe_load(alerts_file.read_text())["groups"][0]["rules"]
 
 
 @pytest.fixture(scope="module")
@@ -42,8 +59,16 @@ def expressions(dashboard: dict[str, Any], alerts: list[dict[str, Any]]) -> list
 
 
 @pytest.fixture(scope="module")
-def families() -> dict[str, Any]:
-    return {family.name: family for family in Metrics("0").registry.collect()}
+def families(part: str, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    if part == "service":
+        return {family.name: family for family in Metrics("0").registry.collect()}
+    folder = tmp_path_factory.mktemp("spool")
+    spool, ledger, metrics = Spool(folder), Ledger(folder / "ledger.sqlite"), GatewayMetrics()
+    metrics.watch(Waiting(ledger, spool, time.time))
+    metrics.watch(Door(Receiver(Receive(any_caller=True), spool, ledger)))
+    found = {family.name: family for family in metrics.registry.collect()}
+    ledger.close()
+    return found
 
 
 def metric_names(expression: str) -> set[str]:
@@ -82,8 +107,9 @@ def test_every_metric_of_ours_is_on_the_dashboard(dashboard: dict[str, Any], fam
     assert {name for name in families if name.startswith("chiasm_")} - stems == set()
 
 
-def test_every_label_asked_for_exists(root: Path, expressions: list[str]) -> None:
-    declared = set(re.findall(r'"(\w+)"', " ".join(re.findall(r"\[[^\]]*\]", (root / "service/telemetry.py").read_text()))))
+def test_every_label_asked_for_exists(root: Path, part: str, expressions: list[str]) -> None:
+    declaring = root / {"service": "service/telemetry.py", "gateway": "service/gateway/metrics.py"}[part]
+    declared = set(re.findall(r'"(\w+)"', " ".join(re.findall(r"\[[^\]]*\]", declaring.read_text()))))
     assert set().union(*map(label_names, expressions)) - declared - ADDED_BY_SCRAPING == set()
 
 
@@ -112,8 +138,8 @@ def test_panels_ask_the_source_that_is_provisioned(root: Path, dashboard: dict[s
     assert {target["datasource"]["uid"] for panel in dashboard["panels"] for target in panel["targets"]} == {source["uid"]}
 
 
-def test_every_alert_has_a_unit_test(root: Path, alerts: list[dict[str, Any]]) -> None:
-    tests = yaml.safe_load((root / "deploy/prometheus/alerts_test.yml").read_text())["tests"]
+def test_every_alert_has_a_unit_test(alerts_file: Path, alerts: list[dict[str, Any]]) -> None:
+    tests = yaml.safe_load(alerts_file.with_name(f"{alerts_file.stem}_test.yml").read_text())["tests"]
     fired = {case["alertname"] for test in tests for case in test["alert_rule_test"] if case["exp_alerts"]}
     quiet = {case["alertname"] for test in tests for case in test["alert_rule_test"] if not case["exp_alerts"]}
     assert fired == quiet == {rule["alert"] for rule in alerts}
@@ -124,9 +150,9 @@ def promtool() -> str:
     return shutil.which("promtool") or pytest.skip("promtool is not installed")
 
 
-def test_the_alert_rules_pass_their_unit_tests(root: Path, promtool: str) -> None:
-    command = [promtool, "test", "rules", "deploy/prometheus/alerts_test.yml"]
-    done = subprocess.run(command, cwd=root, capture_output=True, text=True, check=False)
+def test_the_alert_rules_pass_their_unit_tests(alerts_file: Path, promtool: str) -> None:
+    command = [promtool, "test", "rules", alerts_file.with_name(f"{alerts_file.stem}_test.yml")]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
 
 

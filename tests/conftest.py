@@ -2,5 +2,13 @@
 
 import os
 
+import pytest
+
 # Threads of several libraries that wait for each other by spinning make a loaded machine with two cores stand still.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Files with slow tests first: of two processes that share the files, none is left alone with a long one at the end."""
+    slow = {item.path for item in items if item.get_closest_marker("slow")}
+    items.sort(key=lambda item: item.path not in slow)

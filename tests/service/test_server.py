@@ -158,7 +158,7 @@ def test_a_body_in_tiny_chunks_costs_little(server):
     started = time.monotonic()
     answer = server.raw(HEAD + b"Transfer-Encoding: chunked\r\n\r\n" + b"1\r\nx\r\n" * 200_000 + b"0\r\n\r\n")
     assert answer.startswith(b"HTTP/1.1 4")
-    assert time.monotonic() - started < 5
+    assert time.monotonic() - started < 20  # the square would take far longer
 
 
 @pytest.mark.parametrize(

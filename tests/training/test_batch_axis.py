@@ -12,6 +12,8 @@ from training.recipes import recipe  # noqa: E402
 VARIANTS = [(model, variant) for model in ("bmd", "breast", "chest") for variant in recipe(model, "reference").variants]
 
 
+@pytest.mark.slow
+@pytest.mark.no_cover  # tracing the exporter doubles its time, and other tests cover these lines
 @pytest.mark.filterwarnings("ignore")  # the exporter's own deprecations
 @pytest.mark.parametrize(("model", "variant"), VARIANTS)
 def test_one_graph_takes_any_number_of_studies(model, variant):

@@ -1,6 +1,5 @@
 """VCF: every way to write a call, and every way to be wrong about it."""
 
-import collections
 import contextlib
 import gzip
 import time
@@ -145,10 +144,11 @@ def test_a_broken_file_is_refused_without_its_words(data):
 
 @pytest.mark.parametrize("content", [b"#" * (32 << 20), b"\n" * (32 << 20)])
 def test_a_bomb_is_refused_before_it_is_inflated(content):
-    start = time.perf_counter()
-    with pytest.raises(TooLargeError, match="8 MiB"):
-        collections.deque(lines_of(gzip.compress(content, 1), 8 << 20), maxlen=0)
-    assert time.perf_counter() - start < 5
+    given = 0
+    with pytest.raises(TooLargeError, match="1 MiB"):
+        for line in lines_of(gzip.compress(content, 1), 1 << 20):
+            given += len(line) + 1
+    assert given <= 1 << 20
 
 
 def test_a_line_without_end_is_refused():
@@ -170,9 +170,9 @@ def test_damaged_files_are_read_or_refused_and_nothing_else():
 
 def test_a_chip_s_worth_of_lines_takes_a_few_seconds():
     text = vcf(*[f"7\t{position}\t.\tA\tG\t.\tPASS\t.\tGT\t0/1" for position in range(1, 300_000)], *[record(index) for index in range(5)])
-    start = time.perf_counter()
+    start = time.process_time()  # of this process alone: what else the machine does is no matter
     assert read(gzip.compress(text, 1)).used.called == 5
-    assert time.perf_counter() - start < 3
+    assert time.process_time() - start < 10  # lines looked at more than once would take minutes
 
 
 @needs_data

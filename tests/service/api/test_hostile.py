@@ -23,7 +23,7 @@ from tests.service.studies import METADATA, hip_png
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 MEMORY_MB = 1024
-SLOWEST_S = 5.0
+SLOWEST_S = 10.0
 HEALTHY = {"files": {"image": hip_png()}, "data": {"metadata": json.dumps(METADATA)}}
 
 

@@ -47,7 +47,7 @@ async def test_what_goes_beyond_is_malformed(body, size):
 
 async def test_a_large_part_costs_its_length_and_not_its_square():
     body = b"--b\r\n\r\n" + b"\r\n--" * (4 << 20) + b"\r\n--b--"
-    started = time.monotonic()
+    started = time.process_time()
     (part,) = await parts(pieces(body, 4096), b"b", 1)
     assert len(part.data) == 16 << 20
-    assert time.monotonic() - started < 2
+    assert time.process_time() - started < 10  # the square would take hours

@@ -237,7 +237,7 @@ def test_stopping_does_not_wait_for_who_has_said_nothing(tmp_path: Path) -> None
         wait_until(lambda: door.receiver._server.active_associations)
         started = time.monotonic()
         door.receiver.stop(grace_s=20)
-        assert time.monotonic() - started < 5
+        assert time.monotonic() - started < 15  # the grace is 20
 
 
 def test_a_port_that_is_taken_is_an_error_and_stopping_twice_is_none(tmp_path: Path) -> None:

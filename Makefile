@@ -5,6 +5,7 @@
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 PORT ?= 8000
 PYTEST_ARGS ?=
+PYTEST_PROCESSES ?= 2
 FUZZ_SECONDS ?= 3600
 
 SERVE := .venv/serve
@@ -21,7 +22,7 @@ serve: $(SERVE)/.stamp  ## run the service on 127.0.0.1 and $PORT (8000), in an 
 test: lint pytest  ## lint, types, import contracts and every test, with coverage
 
 pytest: $(TEST)/.stamp $(SERVE)/.stamp
-	$(TEST)/bin/python -m pytest --cov --cov-report=term $(PYTEST_ARGS)
+	$(TEST)/bin/python -m pytest -n $(PYTEST_PROCESSES) --dist loadfile --no-loadscope-reorder --cov --cov-report=term $(PYTEST_ARGS)
 
 lint: $(TEST)/.stamp  ## ruff, mypy strict, import contracts, and the container and monitoring files
 	$(TEST)/bin/ruff check .

@@ -7,36 +7,47 @@ import pytest
 torch = pytest.importorskip("torch", reason="torch is not installed")
 
 from models.bmd import SPEC  # noqa: E402  after the check for torch
+from models.bmd.network import build  # noqa: E402
 from models.decode import Limits  # noqa: E402
 from models.golden import Golden  # noqa: E402
 from models.spec import ModelSpec  # noqa: E402
 from models.study import Study, read_study  # noqa: E402
-from tests.training.cohort import QUICK  # noqa: E402
-from training.data import splits  # noqa: E402
+from tests.training.cohort import QUICK, ROWS  # noqa: E402
+from training.__main__ import main  # noqa: E402
 from training.evaluation import evaluate_artifact  # noqa: E402
-from training.export import export_baseline, export_model, write_graph  # noqa: E402
-from training.fit import fit, load_network, tasks_of  # noqa: E402
+from training.export import write_graph  # noqa: E402
 from training.graphs import ParityError, run_onnx  # noqa: E402
-from training.pipeline import example  # noqa: E402
 
-pytestmark = pytest.mark.filterwarnings("ignore")  # the exporter's own deprecations
-
-
-@pytest.fixture(scope="module")
-def run(cohort, tmp_path_factory):
-    folder = tmp_path_factory.mktemp("run")
-    tasks = tasks_of(QUICK, splits(cohort.rows, cohort.targets, QUICK), folder)
-    for task in tasks:
-        fit(task, cohort, torch.device("cpu"))
-    return {task.variant: task for task in tasks}
+pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]  # the exporter's own deprecations
 
 
 @pytest.fixture(scope="module")
-def artifact(run, cohort, tmp_path_factory):
-    out = tmp_path_factory.mktemp("artifact")
-    export_model((run["xattn"],), cohort, example("bmd"), out)
-    export_baseline(run["image-only"], cohort, out / "baselines" / "image-only.onnx")
-    return out
+def commands(tmp_path_factory):
+    """What a person types who begins with nothing: synth, fit, export."""
+    folder = tmp_path_factory.mktemp("commands")
+    fit = ["--cohort", str(folder / "cohort"), "--run", str(folder / "run"), "--epochs", "4"]
+    assert main(["synth", "bmd", "--out", str(folder / "cohort"), "--cases", "72", "--seed", "6", "--rows", str(ROWS)]) == 0
+    assert main(["fit", "bmd", *fit, "--variant", "xattn", "--variant", "metadata-only"]) == 0
+    assert main(["export", "bmd", *fit, "--out", str(folder / "artifact")]) == 0
+    return folder
+
+
+@pytest.fixture
+def artifact(commands):
+    return commands / "artifact"
+
+
+def test_the_commands_end_with_a_card(commands, capsys):
+    artifact = str(commands / "artifact")
+    assert main(["evaluate", "bmd", "--cohort", str(commands / "cohort"), "--artifact", artifact, "--card", artifact]) == 0
+    printed = capsys.readouterr().out
+    assert "| metric | xattn | metadata-only |" in printed
+    assert "90 % interval" in printed
+    card = (commands / "artifact" / "card.md").read_text()
+    assert "| R2 |" in card
+    assert {path.name for path in (commands / "artifact" / "plots").iterdir()} == {
+        "predicted.png", "bland-altman.png", "roc.png", "field-attention.png"
+    }  # fmt: skip
 
 
 def test_the_file_says_what_it_is(artifact):
@@ -90,8 +101,8 @@ def test_a_batch_gives_what_its_cases_give_alone(artifact, cohort):
     assert all(np.allclose(batch[name][2], alone[name][0], atol=1e-6) for name in batch)
 
 
-def test_an_export_that_differs_from_pytorch_leaves_no_file(run, cohort, tmp_path):
-    network = load_network(run["xattn"])
+def test_an_export_that_differs_from_pytorch_leaves_no_file(cohort, tmp_path):
+    network = build({**QUICK.network, **QUICK.variants["metadata-only"]}).eval()
     cases = {name: torch.from_numpy(np.array(array[:4])) for name, array in cohort.tensors.items()}
     with pytest.raises(ParityError):
         write_graph(network, SPEC, tmp_path / "model.onnx", cases, expected_from=_shifted(network))
@@ -108,6 +119,6 @@ def _shifted(network):
 
 def test_an_evaluation_covers_the_model_and_its_baselines(artifact, cohort):
     evaluation = evaluate_artifact(artifact, cohort, "test")
-    assert list(evaluation.table) == ["xattn", "image-only"]
+    assert list(evaluation.table) == ["xattn", "metadata-only"]
     assert {"R2", "MAE", "MSE", "ROC-AUC low_bone_mass", "F1 osteoporosis"} <= set(evaluation.table["xattn"])
     assert sum(evaluation.field_attention.values()) > 0.5

@@ -14,7 +14,7 @@ from training.fit import tasks_of  # noqa: E402
 from training.pipeline import export_run, fit_run, open_run  # noqa: E402
 from training.recipes import recipe  # noqa: E402
 
-CASES = 24
+CASES = 16
 pytestmark = [
     pytest.mark.slow,
     pytest.mark.no_cover,  # tracing the exporter of a full-size network takes minutes, and other tests cover these lines

@@ -33,11 +33,13 @@ from service.engine.slots import Slots
 from service.errors import ArtifactError, ServiceError
 from service.explainer import Explainer
 from service.gate import Gate, open_gate
-from service.predictor import Identity, Predictor, exported_spec
+from service.predictor import Identity, Predictor, certified, exported_spec
 from service.settings import Settings
 from service.telemetry import Metrics, current_request, fault, log
 
 T = TypeVar("T")
+FILES = {"fp32": ("model.onnx", "golden.npz")}  # a variant's are named after it
+MADE_FOR = {"int8": "cpu", "fp16": "cuda"}
 MAX_DECODERS = 8  # beyond it the network is the limit, and every process costs 100 MB
 
 
@@ -94,11 +96,20 @@ def open_artifacts(settings: Settings) -> Iterator[Artifact]:
     unknown = set(settings.models) - set(SPECS)
     if unknown:
         raise ArtifactError(f"CHIASM_MODELS names a model that does not exist; there are {', '.join(SPECS)}")
-    for name in settings.models or SPECS:
+    served = settings.models or tuple(SPECS)
+    if idle := sorted(set(settings.variants) - set(served)):
+        raise ArtifactError(f"CHIASM_VARIANTS names {', '.join(idle)}, which is not served; what is served: {', '.join(served)}")
+    for name in served:
+        variant = settings.variants.get(name, "fp32")
+        if MADE_FOR.get(variant, settings.provider) != settings.provider:
+            raise ArtifactError(f"{name}: the variant {variant} is for the provider {MADE_FOR[variant]}, not {settings.provider}")
+        graph, golden = FILES.get(variant, (f"{variant}.onnx", f"{variant}.npz"))
         folder = settings.artifacts / name
-        runtime = Runtime(folder / "model.onnx", settings.provider)
+        runtime = Runtime(folder / graph, settings.provider)
+        if variant != "fp32":
+            certified(name, variant, runtime.metadata)
         spec = exported_spec(SPECS[name], runtime.metadata, clinical_only=settings.require_clinical_artifacts)
-        yield Artifact(Identity(spec, runtime.digest, runtime.provider), runtime, folder / "golden.npz")
+        yield Artifact(Identity(spec, runtime.digest, runtime.provider, variant), runtime, folder / golden)
 
 
 @asynccontextmanager
@@ -122,7 +133,8 @@ async def serve_models(
             batcher = Batcher(run, slots=slots, max_queue_size=settings.max_queue_size, max_batch_size=settings.max_batch_size)
             infer = await stack.enter_async_context(batcher)
             folder = artifact.golden.parent / FOLDER
-            explain = Explainer(spec, artifact.runtime, folder, explaining) if spec.explanations and folder.exists() else None
+            exact = artifact.identity.variant == "fp32"  # the graphs for explanations are certified for its features
+            explain = Explainer(spec, artifact.runtime, folder, explaining) if exact and spec.explanations and folder.exists() else None
             predictors[spec.name] = Predictor(artifact.identity, decode, infer, gate, explain)
             metrics.watch_queue(spec.name, partial(getattr, batcher, "queued"))
         yield predictors

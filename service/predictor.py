@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
@@ -27,11 +28,12 @@ LOADING_S = 5.0  # reading, decoding and comparing the golden case, generously
 
 @dataclass(frozen=True)
 class Identity:
-    """Which network answers: the exported spec, the artifact's digest, and where it runs."""
+    """Which network answers: the exported spec, the artifact's digest, where it runs, and in which variant."""
 
     spec: ModelSpec
     digest: str
     provider: str
+    variant: str = "fp32"
 
     @property
     def training_data(self) -> str:
@@ -162,3 +164,21 @@ def exported_spec(declared: ModelSpec, metadata: dict[str, str], *, clinical_onl
             hint="Serve an artifact that was trained on patients, or unset CHIASM_REQUIRE_CLINICAL_ARTIFACTS.",
         )
     return exported
+
+
+def certified(model: str, variant: str, metadata: dict[str, str]) -> None:
+    """Refuse a variant that its own artifact does not say to be certified: `metadata` are the properties of its file.
+
+    Raises
+    ------
+    ArtifactError
+        The file is no such variant, or says why it must not be served.
+    """
+    try:
+        said = json.loads(metadata["variant"])
+        kind, reasons = said["kind"], "; ".join(said["reasons"])
+    except (KeyError, TypeError, ValueError) as error:
+        raise ArtifactError(f"{model}: {variant}.onnx does not say which variant it is") from error
+    if kind != variant or said.get("certified") is not True:
+        hint = f"Take {model}={variant} out of CHIASM_VARIANTS, or make the variant anew: python -m training variant {model} {variant}"
+        raise ArtifactError(f"{model}: the variant {variant} is not certified: {reasons or 'it is another one'}", hint=hint)

@@ -32,6 +32,9 @@ class Settings(BaseSettings):
     models: Annotated[tuple[str, ...], NoDecode] = Field((), description="Models to serve, separated by commas. Empty serves every one.")
     gate: bool = Field(default=True, description="Refuse pictures that do not show the body part that a model reads.")
     provider: Literal["cpu", "cuda"] = Field("cpu", description="Where networks run. cuda needs onnxruntime-gpu.")
+    variants: Annotated[dict[str, Literal["int8", "fp16"]], NoDecode] = Field(
+        {}, description="Faster variants to serve, as bmd=int8,chest=int8: only certified ones. int8 is for cpu, fp16 for cuda.",
+    )
     threads: int = Field(0, ge=0, description="Inferences side by side. 0 takes the cores that the container grants.")
     max_batch_size: int = Field(1, ge=1, le=64, description="Waiting requests that one inference takes. On cpu 1 is fastest.")
     max_queue_size: int = Field(64, ge=1, description="Requests that may wait for an inference; the next is answered 503 with Retry-After.")
@@ -55,6 +58,13 @@ class Settings(BaseSettings):
     @classmethod
     def _split(cls, value: object) -> object:
         return tuple(name.strip() for name in value.split(",") if name.strip()) if isinstance(value, str) else value
+
+    @field_validator("variants", mode="before")
+    @classmethod
+    def _pairs(cls, value: object) -> object:
+        if not isinstance(value, str):
+            return value
+        return {name.strip(): kind.strip() for name, _, kind in (pair.partition("=") for pair in value.split(",") if pair.strip())}
 
     @classmethod
     def load(cls, environment: Mapping[str, str] = os.environ, **given: Any) -> Self:  # noqa: ANN401  command-line values, validated below

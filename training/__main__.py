@@ -48,13 +48,8 @@ def _parser() -> argparse.ArgumentParser:
     export.add_argument("--out", type=Path, help="artifact folder (default: artifacts/MODEL)")
     export.add_argument("--training-data", default="synthetic phantoms", help="told in every answer (default: %(default)s)")
 
-    evaluate = _command(commands, "evaluate", _evaluate, "print a table with intervals and write the model card")
-    _cohort(evaluate)
-    evaluate.add_argument("--artifact", type=Path, help="evaluate this artifact folder on the cohort (default: artifacts/MODEL)")
-    _run(evaluate, "instead, evaluate a run on the rows that it held out (its folds, pooled)")
-    evaluate.add_argument("--card", type=Path, help="also write card.md and plots into this folder")
-
-    _explain_command(commands)
+    for add in (_evaluate_command, _variant_command, _explain_command):
+        add(commands)
     example = _command(commands, "example", _example, "write the example study: a DICOM, a PNG and metadata")
     example.add_argument("--out", type=Path, help="folder (default: examples/MODEL)")
 
@@ -75,6 +70,24 @@ def _inspect_command(commands: argparse._SubParsersAction) -> None:  # type: ign
     inspect = _command(commands, "inspect", _inspect, "look a cohort over before training: a page; exit status 1 if anything must be fixed")
     _cohort(inspect)
     inspect.add_argument("--out", type=Path, help="the page (default: runs/inspection-MODEL.html)")
+
+
+def _evaluate_command(commands: argparse._SubParsersAction) -> None:  # type: ignore[type-arg]
+    evaluate = _command(commands, "evaluate", _evaluate, "print a table with intervals and write the model card")
+    _cohort(evaluate)
+    evaluate.add_argument("--artifact", type=Path, help="evaluate this artifact folder on the cohort (default: artifacts/MODEL)")
+    _run(evaluate, "instead, evaluate a run on the rows that it held out (its folds, pooled)")
+    evaluate.add_argument("--card", type=Path, help="also write card.md and plots into this folder")
+
+
+def _variant_command(commands: argparse._SubParsersAction) -> None:  # type: ignore[type-arg]
+    text = "make a faster variant of an artifact, and certify it or say why not; exit status 1 where it must not be served"
+    variant = _command(commands, "variant", _variant, text)
+    variant.add_argument("kind", choices=("int8", "fp16"), help="int8 for processors, fp16 for GPUs")
+    _cohort(variant)
+    variant.add_argument("--fresh", type=Path, required=True, help="folder of a cohort that the network has not seen: it decides")
+    variant.add_argument("--artifact", type=Path, help="artifact folder (default: artifacts/MODEL)")
+    variant.add_argument("--out", type=Path, help="folder for KIND.onnx, KIND.npz and KIND.md (default: the artifact's)")
 
 
 def _explain_command(commands: argparse._SubParsersAction) -> None:  # type: ignore[type-arg]
@@ -156,6 +169,20 @@ def _evaluate(options: argparse.Namespace) -> None:
             artifact = options.artifact or Path("artifacts") / options.model
             evaluation = evaluate_fresh(artifact, options.model, options.cohort, Path(cache))
     report(evaluation, options.card, f"python -m training {shlex.join(options.command_line)}")
+
+
+def _variant(options: argparse.Namespace) -> int:
+    from training.graphs import artifact_spec
+    from training.pipeline import read_cohort
+    from training.variants import make_variant
+
+    artifact = options.artifact or Path("artifacts") / options.model
+    spec, out = artifact_spec(artifact / "model.onnx"), options.out or artifact
+    with TemporaryDirectory() as cache:
+        cohort, fresh = (read_cohort(options.model, folder, Path(cache) / folder.name, spec) for folder in (options.cohort, options.fresh))
+        verdict = make_variant(options.kind, artifact, cohort, fresh, out)
+    print((out / f"{options.kind}.md").read_text())
+    return int(bool(verdict.reasons))
 
 
 def _explain(options: argparse.Namespace) -> None:

@@ -41,10 +41,14 @@ def stamp(path: Path, properties: Mapping[str, str]) -> None:
 Graph = Callable[..., Tensors]
 
 
-def open_graph(path: Path) -> Graph:
-    """A graph as a function of its inputs, and of the names of the outputs that are wanted, or all; batched as the inputs are."""
+def open_graph(path: Path, threads: int = 0) -> Graph:
+    """A graph as a function of its inputs, and of the names of the outputs that are wanted, or all; batched as the inputs are.
+
+    `threads` is how many a run may use; 0 for all cores.
+    """
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3
+    options.intra_op_num_threads = threads
     session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
 
     def run(inputs: Tensors, names: list[str] | None = None) -> Tensors:

@@ -40,6 +40,7 @@ class ModelIdentityOut(Out):
     training_data: str
     intended_use: str
     execution_provider: str
+    variant: str = Field(description="fp32, or the certified faster variant that was chosen in the settings: int8 or fp16")
 
 
 class IntervalOut(Out):
@@ -292,5 +293,6 @@ def identity_of(identity: Identity) -> ModelIdentityOut:
     spec = identity.spec
     return ModelIdentityOut(
         name=spec.name, version=spec.version, digest=identity.digest, spec_digest=spec.digest(),
-        training_data=identity.training_data, intended_use=spec.intended_use, execution_provider=identity.provider,
+        training_data=identity.training_data, intended_use=spec.intended_use,
+        execution_provider=identity.provider, variant=identity.variant,
     )

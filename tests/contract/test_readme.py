@@ -39,7 +39,7 @@ def as_text(default: object) -> str:
     """A default as a person would write it into the environment."""
     if isinstance(default, bool):
         return str(default).lower()
-    if isinstance(default, tuple):
+    if isinstance(default, tuple | dict):
         return ",".join(default)
     return f"{default:g}" if isinstance(default, float) else str(default)
 

@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help serve test pytest lint artifacts bench-decode bench-probe fuzz lock clean
+.PHONY: help serve test pytest lint artifacts bench-decode bench-probe bench-burst fuzz lock clean
 .DELETE_ON_ERROR:
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
@@ -48,6 +48,9 @@ fuzz: $(TEST)/.stamp  ## fuzz the decoder worker's entry for FUZZ_SECONDS (an ho
 
 bench-probe: $(TEST)/.stamp  ## how long the health probe waits while mammograms decode on all cores
 	$(TEST)/bin/python -m benchmarks.probe
+
+bench-burst: $(TEST)/.stamp  ## how long acknowledgements take while a hundred mammograms come in and are evaluated
+	$(TEST)/bin/python -m benchmarks.burst
 
 lock: $(TEST)/.stamp  ## write the hash-locked requirements anew from pyproject.toml
 	requirements/lock $(TEST)/bin/uv

@@ -31,10 +31,10 @@ CALLERS_NICE = 15
 HIP = {"Modality": "DX", "BodyPartExamined": "HIP", "ImageLaterality": "L", "PatientSex": "F", "PatientAge": "071Y"}
 
 
-def start() -> tuple[subprocess.Popen[str], int]:
-    """The service on a free port, and that port."""
-    settings = {"CHIASM_PORT": "0", "CHIASM_MODELS": "bmd", "CHIASM_ARTIFACTS": str(ROOT / "artifacts"), "CHIASM_LOG_LEVEL": "error"}
-    settings["CHIASM_GATE"] = "false"  # mammograms, sent as hips to keep the decoders busy
+def start(model: str) -> tuple[subprocess.Popen[str], int]:
+    """The service with one model on a free port, and that port."""
+    settings = {"CHIASM_PORT": "0", "CHIASM_MODELS": model, "CHIASM_ARTIFACTS": str(ROOT / "artifacts"), "CHIASM_LOG_LEVEL": "error"}
+    settings["CHIASM_GATE"] = "false"  # mammograms, some of them sent as hips, to keep the decoders busy
     command = [sys.executable, "-m", "service", "serve"]
     service = subprocess.Popen(command, env=os.environ | settings, cwd=ROOT, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True)
     said = service.stderr.readline() if service.stderr else ""
@@ -81,25 +81,26 @@ def load(port: int, seconds: float, callers: int) -> None:
 
 def measure(seconds: float, callers: int) -> np.ndarray:
     """Probe an idle service for a moment, then a loaded one."""
-    service, port = start()
+    service, port = start("bmd")
     try:
-        print("idle:   ", _told(probe(port, time.monotonic() + 3)))
+        print("idle:   ", told(probe(port, time.monotonic() + 3)))
         command = [sys.executable, "-m", "benchmarks.probe", "--load", str(port), "--seconds", str(seconds + 2), "--callers", str(callers)]
         with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as callers_process:
             assert callers_process.stdout  # noqa: S101
             print(callers_process.stdout.readline().strip())  # when their images are made
             waited = probe(port, time.monotonic() + seconds)
             print("answers:", callers_process.stdout.read().strip())
-        print("loaded: ", _told(waited))
+        print("loaded: ", told(waited))
         return waited
     finally:
         service.terminate()
         service.wait()
 
 
-def _told(waited: np.ndarray) -> str:
+def told(waited: np.ndarray) -> str:
+    """The distribution of some milliseconds, in words."""
     p50, p99, p999 = np.percentile(waited, (50, 99, 99.9))
-    return f"{len(waited)} probes, p50 {p50:.1f} ms, p99 {p99:.1f} ms, p99.9 {p999:.1f} ms, longest {waited.max():.1f} ms"
+    return f"{len(waited)} times, p50 {p50:.1f} ms, p99 {p99:.1f} ms, p99.9 {p999:.1f} ms, longest {waited.max():.1f} ms"
 
 
 def main() -> int:

@@ -54,6 +54,7 @@ def _parser() -> argparse.ArgumentParser:
     example.add_argument("--out", type=Path, help="folder (default: examples/MODEL)")
 
     _gate_command(commands)
+    _real_command(commands)
     artifacts = _command(commands, "artifacts", _artifacts, "the reference artifact from nothing: synth, fit, export, evaluate")
     artifacts.add_argument("--work", type=Path, default=Path("runs"), help="cohorts and networks in between (default: %(default)s)")
     return parser
@@ -106,6 +107,14 @@ def _gate_command(commands: argparse._SubParsersAction) -> None:  # type: ignore
     gate.add_argument("--cases", type=int, default=2500, help="made pictures of each part (default: %(default)s)")
     gate.add_argument("--epochs", type=int, default=10, help="passes over all pictures (default: %(default)s)")
     gate.add_argument("--seed", type=int, default=7, help="default: %(default)s")
+
+
+def _real_command(commands: argparse._SubParsersAction) -> None:  # type: ignore[type-arg]
+    real = commands.add_parser("real", help="our networks on public films and tables of real patients, beside the simplest baselines")
+    real.set_defaults(run_command=_real)
+    real.add_argument("--data", type=Path, required=True, help="folder with chest_xray/ and mammography/: see docs/evidence/real.md")
+    real.add_argument("--out", type=Path, default=Path("docs/evidence"), help="folder of the page and its figures (default: %(default)s)")
+    real.add_argument("--work", type=Path, default=Path("runs/real"), help="tensors and networks in between (default: %(default)s)")
 
 
 def _cohort(command: argparse.ArgumentParser) -> None:
@@ -206,6 +215,19 @@ def _gate(options: argparse.Namespace) -> None:
     from training.gate.fit import make_gate
 
     make_gate(options.films, options.out, options.cases, options.epochs, options.seed)
+
+
+def _real(options: argparse.Namespace) -> None:
+    from training.real.cohort import cbis_descriptors, nih_films
+    from training.real.experiments import films, tables
+    from training.real.page import page, store
+
+    described = tables(cbis_descriptors(options.data, options.work / "tensors"), options.work / "tables")
+    seen = films(nih_films(options.data, options.work / "tensors"), Path("artifacts/chest"), options.work / "films")
+    stored = options.out / "results" / "real.json"
+    store((seen, *described), f"python -m training {shlex.join(options.command_line)}", stored)
+    (options.out / "real.md").write_text(page(stored))
+    print(page(stored))
 
 
 def _artifacts(options: argparse.Namespace) -> None:

@@ -61,13 +61,13 @@ def fit_run(run: Run, variants: tuple[str, ...] = (), device: str = "auto", pret
         raise FileNotFoundError(f"the recipe {run.recipe.name} starts from a pretrained trunk: name one with --pretrained")
     print(f"{len(tasks)} networks on {chosen}, at most {run.recipe.epochs} epochs of {len(tasks[0].split.train)} studies each")
     if chosen.type == "cpu":
-        _fit_side_by_side(tasks, run.cohort, pretrained)
+        fit_side_by_side(tasks, run.cohort, pretrained)
     else:
         for task in sorted(tasks, key=lambda task: task.teacher is not None):
             fit(task, run.cohort, chosen, pretrained)
 
 
-def _fit_side_by_side(tasks: tuple[Task, ...], cohort: Cohort, pretrained: Path | None) -> None:
+def fit_side_by_side(tasks: tuple[Task, ...], cohort: Cohort, pretrained: Path | None) -> None:
     """One network a core: small networks gain more from that than from threads, and one thread adds in one order only."""
     context = multiprocessing.get_context("spawn")
     taught_by_none, taught = ([task for task in tasks if (task.teacher is None) is free] for free in (True, False))  # teachers first

@@ -8,7 +8,7 @@ import pytest
 pytest.importorskip("torch", reason="torch is not installed")
 
 from tests.contract.conftest import ROOT
-from tests.models.decode.real import DATA
+from tests.models.decode.real import DATA, needs_data
 from training.data import splits
 from training.metrics import Estimate
 from training.real.cohort import cbis_descriptors, nih_films
@@ -17,15 +17,13 @@ from training.real.page import page, verdict
 from training.recipes import recipe
 from training.sources import CohortError
 
-real = pytest.mark.skipif(not DATA.is_dir(), reason="the shared data is not here")
-
 
 @pytest.fixture(scope="module")
 def lesions(tmp_path_factory):
     return cbis_descriptors(DATA, tmp_path_factory.mktemp("cbis"))
 
 
-@real
+@needs_data
 def test_no_patient_of_the_official_test_set_trains_or_chooses(lesions):
     tested = np.array([row.part == "test" for row in lesions.rows])
     split = official(lesions, recipe("breast", "reference"), tested)
@@ -36,14 +34,14 @@ def test_no_patient_of_the_official_test_set_trains_or_chooses(lesions):
     assert sum(lesions.targets[split.held_out, 1]) == 276
 
 
-@real
+@needs_data
 def test_descriptors_reach_the_network_as_a_request_s_would(lesions):
     table = lesions.spec.table
     assert lesions.tensors[table.mask].mean() > 0.5
     assert set(np.unique(lesions.tensors[table.mask])) == {0.0, 1.0}
 
 
-@real
+@needs_data
 def test_folds_of_films_are_of_patients(monkeypatch, tmp_path):
     monkeypatch.setattr("training.real.cohort.load", lambda spec, rows, _: (spec, rows))
     _, rows = nih_films(DATA, tmp_path)

@@ -1,4 +1,4 @@
-"""``python -m training COMMAND MODEL``: synth, inspect, fit, export, evaluate, or all of them for the reference artifact; and ``gate``."""
+"""``python -m training COMMAND MODEL``: synth, inspect, fit, export, evaluate, or all of them; ``ablate``; ``gate``."""
 
 from __future__ import annotations
 
@@ -59,6 +59,10 @@ def _parser() -> argparse.ArgumentParser:
     example.add_argument("--out", type=Path, help="folder (default: examples/MODEL)")
 
     _gate_command(commands)
+    _ablate_command(commands)
+    evidence = commands.add_parser("evidence", help="write docs/evidence from the stored results of the ablations; trains nothing")
+    evidence.set_defaults(run_command=_evidence)
+    evidence.add_argument("--out", type=Path, default=Path("docs/evidence"), help="folder; its results/ is read (default: %(default)s)")
     artifacts = _command(commands, "artifacts", _artifacts, "the reference artifact from nothing: synth, fit, export, evaluate")
     artifacts.add_argument("--work", type=Path, default=Path("runs"), help="cohorts and networks in between (default: %(default)s)")
     return parser
@@ -83,6 +87,22 @@ def _explain_command(commands: argparse._SubParsersAction) -> None:  # type: ign
     explain.add_argument("--cases", type=int, default=300, help="phantoms to draw (default: %(default)s)")
     explain.add_argument("--seed", type=int, default=FRESH_SEED, help="of the phantoms (default: %(default)s)")
     explain.add_argument("--card", type=Path, help="also write explanations.md into this folder")
+
+
+def _ablate_command(commands: argparse._SubParsersAction) -> None:  # type: ignore[type-arg]
+    ablate = _command(commands, "ablate", _ablate, "compare the model with variants of itself and with tuned baselines; resumable")
+    ablate.add_argument("--cohort", type=Path, help="folder of a cohort (default: phantoms, which are drawn first)")
+    ablate.add_argument("--work", type=Path, default=Path("runs/ablation"), help="phantoms and networks (default: %(default)s)")
+    ablate.add_argument("--size", choices=("small", "full"), default="small", help="small: two cores, under an hour; full: a GPU")
+    ablate.add_argument("--protocol", choices=("repeated", "published"), default="repeated", help="see docs/evidence (default: %(default)s)")
+    ablate.add_argument("--seeds", type=int, default=3, help="splits and starts of training (default: %(default)s)")
+    ablate.add_argument("--trials", type=int, choices=(1, 2, 3, 4), help="settings each variant chooses from (default: the size's)")
+    ablate.add_argument("--cases", type=int, help="phantoms to draw (default: the size's)")
+    ablate.add_argument("--rows", type=int, help="their height in pixels (default: the reference recipe's)")
+    ablate.add_argument("--epochs", type=int, help="default: the size's")
+    ablate.add_argument("--only", action="append", default=[], metavar="VARIANT", help="only this variant (repeatable)")
+    ablate.add_argument("--device", default="auto", help="auto, cpu or cuda (default: %(default)s)")
+    ablate.add_argument("--out", type=Path, help="result (default: docs/evidence/results/MODEL.json)")
 
 
 def _gate_command(commands: argparse._SubParsersAction) -> None:  # type: ignore[type-arg]
@@ -179,6 +199,18 @@ def _gate(options: argparse.Namespace) -> None:
     from training.gate.fit import make_gate
 
     make_gate(options.films, options.out, options.cases, options.epochs, options.seed)
+
+
+def _ablate(options: argparse.Namespace) -> None:
+    from training.ablation.command import ablate
+
+    ablate(options)
+
+
+def _evidence(options: argparse.Namespace) -> None:
+    from training.evidence import write
+
+    print("\n".join(f"wrote {path}" for path in write(options.out)))
 
 
 def _artifacts(options: argparse.Namespace) -> None:

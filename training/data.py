@@ -103,6 +103,21 @@ def splits(rows: Sequence[Row], targets: NDArray[np.float64], recipe: Recipe) ->
     return (*crossed, _inner("final", everything, everything[:0], rows, targets, recipe))
 
 
+def official_split(rows: Sequence[Row], targets: NDArray[np.float64], recipe: Recipe) -> Split:
+    """The rows that the cohort itself calls its test are held out; the others train and choose the epoch.
+
+    Raises
+    ------
+    ValueError
+        The cohort has no such rows.
+    """
+    tested = np.array([row.part == "test" for row in rows])
+    if not tested.any():
+        raise ValueError("the cohort has no test rows of its own: choose another protocol, or add its test tables")
+    everything = np.arange(len(rows))
+    return _inner("official", everything[~tested], everything[tested], rows, targets, recipe)
+
+
 def _inner(
     name: str, rest: Indices, held_out: Indices, rows: Sequence[Row], targets: NDArray[np.float64], recipe: Recipe
 ) -> Split:

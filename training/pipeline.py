@@ -73,12 +73,14 @@ def fit_all(tasks: tuple[Task, ...], cohort: Cohort, device: torch.device, pretr
     stages = [[task for task in tasks if (task.teacher is None) is free] for free in (True, False)]
     if device.type != "cpu":
         for task in (task for stage in stages for task in stage):
-            yield fit(task, cohort, device, pretrained)
+            fit(task, cohort, device, pretrained)
+            yield
         return
     with ProcessPoolExecutor(os.cpu_count(), mp_context=multiprocessing.get_context("spawn")) as pool:
         for stage in stages:
             for done in as_completed([pool.submit(fit, task, cohort, device, pretrained) for task in stage]):
-                yield done.result()
+                done.result()
+                yield
 
 
 def export_run(run: Run, out: Path, training_data: str = SYNTHETIC) -> None:

@@ -30,10 +30,16 @@ STUDY = Study(
         ),
         Comparison(
             "Does the weighted loss beat the plain smooth L1?", "xattn", "smooth-l1",
-            claim="The weighted smooth L1 is better than other losses.", published="in words only",
+            claim="The weighted smooth L1 is better than the plain one.", published="in words only",
         ),
-        Comparison("And the squared error?", "xattn", "mse", claim="The same, against the mean squared error.", published="in words only"),
-        Comparison("And the absolute error?", "xattn", "mae", claim="The same, against the mean absolute error.", published="in words only"),
+        Comparison(
+            "And the squared error?", "xattn", "mse",
+            claim="The same, against the mean squared error.", published="in words only",
+        ),
+        Comparison(
+            "And the absolute error?", "xattn", "mae",
+            claim="The same, against the mean absolute error.", published="in words only",
+        ),
         Comparison(
             "Does weighting find more of those with low bone mass?", "xattn", "smooth-l1", metric="recall low_bone_mass",
             claim="Weighting low values raises the sensitivity near the clinical threshold.", published="in words only",

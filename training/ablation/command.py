@@ -6,7 +6,6 @@ import hashlib
 import importlib
 import json
 import os
-import shlex
 import time
 from argparse import Namespace
 from pathlib import Path
@@ -80,7 +79,7 @@ def _protocol(plan: Plan, options: Namespace) -> Numbers:
     splits = plan.splits(plan.seeds[0])
     return {
         "model": plan.study.model,
-        "cohort": "synthetic phantoms" if options.cohort is None else "a cohort of the user's",
+        "phantoms": options.cohort is None,
         "protocol": plan.protocol,
         "size": plan.size_name,
         "rows": len(plan.cohort.rows),
@@ -94,8 +93,16 @@ def _protocol(plan: Plan, options: Namespace) -> Numbers:
         "network": {**recipe(plan.study.model, "reference").network, **plan.size.network},
         "seeds": list(plan.seeds),
         "code": code_version(),
-        "command": f"python -m training {shlex.join(options.command_line)}",
+        "command": _command(options),
     }
+
+
+def _command(options: Namespace) -> str:
+    """What to type to have it again; places on a machine and names of folders stay out of the file."""
+    chosen = {name: getattr(options, name) for name in ("size", "protocol", "seeds", "trials", "cases", "rows", "epochs")}
+    named = [f"--{name} {value}" for name, value in chosen.items() if value is not None]
+    named += [f"--only {name}" for name in options.only] + ["--cohort COHORT"] * (options.cohort is not None)
+    return " ".join(["python -m training ablate", options.model, *named])
 
 
 def code_version() -> str:

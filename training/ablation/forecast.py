@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 import time
-from tempfile import TemporaryDirectory
 from dataclasses import replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 import torch
@@ -19,11 +19,13 @@ from training.fit import Task, fit
 
 def forecast(plan: Plan, device: torch.device) -> tuple[int, float]:
     """How many networks are still to be trained, and how many seconds that will take on all cores, or on one GPU."""
+    missing = [variant for variant in plan.networks for _ in range(_missing(plan, variant))]
+    if not missing:
+        return 0, 0.0
     seed, split = next(plan.every())
     steps = {variant.name: _step_s(plan.task(variant, seed, 0, split), plan, device) for variant in plan.networks}
     slowest = max(plan.networks, key=lambda variant: steps[variant.name])
     epoch_s = _epoch_s(plan, slowest, device)
-    missing = [variant for variant in plan.networks for _ in range(_missing(plan, variant))]
     shares = sum(steps[variant.name] / steps[slowest.name] for variant in missing)
     side_by_side = (os.cpu_count() or 1) if device.type == "cpu" else 1
     return len(missing), shares * epoch_s * plan.size.epochs / side_by_side

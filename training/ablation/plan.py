@@ -12,7 +12,7 @@ from training.fit import Task
 from training.recipes import Recipe, recipe
 
 HELD_OUT, VALIDATION = 0.3, 0.15  # shares: of the cohort, and of what is left
-RATES = (1.0, 2.5, 0.4, 0.16)  # of the recipe's learning rate: what a network's trials differ in
+RATES = (1.0, 0.5, 2.0, 0.25)  # of the recipe's learning rate: what a network's trials differ in
 PROTOCOLS = ("repeated", "published")
 
 

@@ -14,7 +14,7 @@ from training.ablation import Variant
 from training.ablation.answers import Answer, best, hidden_mask, of_network
 from training.ablation.classical import trained
 from training.ablation.features import genotype_features, image_features, table_features
-from training.ablation.plan import RATES, Plan
+from training.ablation.plan import RATES, Plan, named
 from training.data import Indices, Split
 from training.fit import Task
 from training.metrics import Floats
@@ -49,9 +49,10 @@ def check_record(plan: Plan) -> None:
         The folder belongs to another cohort, size or study.
     """
     path, cohort = plan.folder / "ablation.json", plan.cohort
-    seed, split = next(plan.every())
+    _, split = next(plan.every())
     record = {"cohort": cohort.folder.name, "rows": len(cohort.rows), "protocol": plan.protocol}
-    record |= {variant.name: repr(plan.task(variant, 0, 0, split).recipe) for variant in plan.networks}
+    for variant in plan.networks:
+        record |= {named(variant, trial): repr(plan.task(variant, 0, trial, split).recipe) for trial in range(plan.size.trials)}
     found = json.loads(path.read_text()) if path.exists() else {}
     if any(found[name] != record[name] for name in record.keys() & found.keys()):
         raise FileExistsError(f"{plan.folder} holds networks of another cohort, size or study: choose another --work")

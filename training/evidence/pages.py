@@ -7,13 +7,15 @@ from collections.abc import Mapping
 
 from models import SPECS
 from training.ablation import Study, study
-from training.evidence.verdicts import RULE, Found, Result, findings
+from training.evidence.verdicts import BORNE_OUT, CONTRADICTED, NOT_SHOWN, RULE, Found, Result, findings
 
 PHANTOMS = (
-    "> Every figure of ours on this page was measured on synthetic phantoms: drawings of patients whose truth was planted by us. They tell",
-    "> whether a part of a network can help, under these drawings, at this size. They say nothing about patients, and a claim that is not",
-    "> shown here may well hold on a real cohort. The published figures are the papers' own, on their own cohorts; none is claimed here.",
+    "> Every figure of ours on this page was measured on synthetic phantoms: drawings of patients whose truth was planted by us. They",
+    "> tell whether a part of a network can help, under these drawings, at this size. They say nothing about patients, and a claim that",
+    "> is not shown here may well hold on a real cohort. Published figures are the papers' own, of their cohorts; none is claimed here.",
 )
+COHORT = ("> Figures of ours were measured on a cohort of the user's. Published figures are the papers' own, of their cohorts.",)
+WORDS = (BORNE_OUT, NOT_SHOWN, CONTRADICTED)
 NAMES = {"repeated": "repeated splits", "published": "the published protocol"}
 
 
@@ -21,8 +23,8 @@ def index(results: Mapping[str, Result]) -> str:
     """All models: the rule, and every claim with its verdict."""
     waiting = [model for model in SPECS if model not in results]
     lines = [
-        "# Evidence: which claims of the papers hold here", "", *PHANTOMS, "",
-        "Each paper says that its network is better than some other way to do it. We trained both ways on the same patients and looked.", "",
+        "# Evidence: which claims of the papers hold here", "", *_disclaimer(*results.values()), "",
+        "Each paper says that its network is better than another way to do it. We trained both ways on the same patients and looked.", "",
         f"**The rule.** {RULE}", "",
         "| model | claims borne out | not shown | contradicted | cannot be tested here |", "|---|---|---|---|---|",
         *(_counted(model, result) for model, result in results.items()), "",
@@ -37,9 +39,9 @@ def page(asked: Study, result: Result) -> str:
     """One model."""
     found = findings(asked, result)
     lines = [
-        f"# {SPECS[asked.model].title}: evidence", "", f"Paper: {asked.paper}. [All models](index.md)", "", *PHANTOMS, "",
-        "## What the paper claims", "", *_claims(asked, found), "",
-        "## What we asked besides", "", *_questions(found), "",
+        f"# {SPECS[asked.model].title}: evidence", "", f"Paper: {asked.paper}. [All models](index.md)", "", *_disclaimer(result), "",
+        "## What the paper claims", "", *_claims(asked, found, result), "",
+        "## What we asked besides", "", *_questions(found, result), "",
         f"![Differences with their intervals](plots/{asked.model}-differences.png)", "",
         "## Every variant", "", *_variants(asked, result), "",
         f"![Variants](plots/{asked.model}-variants.png)", "",
@@ -53,21 +55,32 @@ def page(asked: Study, result: Result) -> str:
 
 def _counted(model: str, result: Result) -> str:
     asked = study(model)
-    counts = Counter(each.verdict.split()[0] for each in findings(asked, result) if each.comparison.claim)
-    return f"| [{model}]({model}.md) | {counts['borne']} | {counts['not']} | {counts['contradicted']} | {len(asked.untestable)} |"
+    counts = Counter(each.verdict for each in findings(asked, result) if each.comparison.claim)
+    return f"| [{model}]({model}.md) | {' | '.join(str(counts[word]) for word in WORDS)} | {len(asked.untestable)} |"
 
 
 def _summary(asked: Study, result: Result) -> list[str]:
     """The claims of one paper, a line each."""
-    claims = [f"* {each.comparison.claim} **{_capital(each.verdict)}**: {each}." for each in findings(asked, result) if each.comparison.claim]
+    claimed = [each for each in findings(asked, result) if each.comparison.claim]
+    claims = [f"* {each.comparison.claim} **{_capital(_told(each, result))}**: {each}." for each in claimed]
     untested = [f"* {each.claim} **Cannot be tested here**, because {each.because}" for each in asked.untestable]
-    return [f"## {asked.model}", "", f"{asked.paper}. Differences in {asked.metrics[0]}; [more](../evidence/{asked.model}.md).", "",
+    return [f"## {asked.model}", "", f"{asked.paper}. Differences in {asked.metrics[0]}; [more]({asked.model}.md).", "",
             *claims, *untested, ""]  # fmt: skip
 
 
-def _claims(asked: Study, found: list[Found]) -> list[str]:
+def _disclaimer(*results: Result) -> tuple[str, ...]:
+    return PHANTOMS if any(result["phantoms"] for result in results) else COHORT
+
+
+def _told(found: Found, result: Result) -> str:
+    """The verdict, with what it was measured on where it says anything."""
+    where = "phantoms" if result["phantoms"] else "this cohort"
+    return found.verdict if found.verdict == NOT_SHOWN else f"{found.verdict} on {where}"
+
+
+def _claims(asked: Study, found: list[Found], result: Result) -> list[str]:
     rows = [
-        f"| {each.comparison.claim} | {each.comparison.published} | {_pair(each)} | {each} | **{each.verdict}** |"
+        f"| {each.comparison.claim} | {each.comparison.published} | {_pair(each)} | {each} | **{_told(each, result)}** |"
         for each in found
         if each.comparison.claim
     ]
@@ -77,8 +90,9 @@ def _claims(asked: Study, found: list[Found]) -> list[str]:
     return ["| claim | published, on their cohort | compared here | difference here | verdict |", "|---|---|---|---|---|", *rows]
 
 
-def _questions(found: list[Found]) -> list[str]:
-    rows = [f"| {each.comparison.question} | {_pair(each)} | {each} | {each.verdict} |" for each in found if not each.comparison.claim]
+def _questions(found: list[Found], result: Result) -> list[str]:
+    ours = [each for each in found if not each.comparison.claim]
+    rows = [f"| {each.comparison.question} | {_pair(each)} | {each} | {_told(each, result)} |" for each in ours]
     return ["| question | compared | difference | answer |", "|---|---|---|---|", *rows]
 
 
@@ -105,30 +119,31 @@ def _variants(asked: Study, result: Result) -> list[str]:
 def _hidden(asked: Study, result: Result) -> list[str]:
     if not asked.hidden:
         return []
-    shares = [f"{share:g}" for share in asked.hidden]
+    shares, metric = [f"{share:g}" for share in asked.hidden], asked.metrics[0]
     rows = [
-        f"| {name} | {_interval(each['mean'][asked.metrics[0]])} | " + " | ".join(_interval(each["hidden"][share]) for share in shares) + " |"
+        f"| {name} | {_interval(each['mean'][metric])} | {' | '.join(_interval(each['hidden'][share]) for share in shares)} |"
         for name, each in result["variants"].items()
     ]
     return [
-        "## With fields missing", "", f"{asked.metrics[0]} on the same patients, with fields hidden at random when asked.", "",
+        "## With fields missing", "", f"{metric} on the same patients, with fields hidden at random when asked.", "",
         f"| variant | all there | {' | '.join(f'{float(share):.0%} hidden' for share in shares)} |", "|---|---|" + "---|" * len(shares),
         *rows, "",
     ]  # fmt: skip
 
 
 def _protocol(asked: Study, result: Result) -> list[str]:
-    seeds = result["seeds"]
+    seeds, split = result["seeds"], "split" if result["splits"] == 1 else "splits"
+    cohort = "synthetic phantoms" if result["phantoms"] else "of the user"
     half = " Images at half the resolution." if result["network"].get("half") else ""
     return [
-        f"* Cohort: {result['cohort']}, {result['rows']} rows of {result['patients']} patients.",
-        f"* {_capital(NAMES[result['protocol']])}: {len(seeds)} seeds, {result['splits']} splits each; a split trains on about {result['train']} rows, "
-        f"chooses on {result['validation']}, and is judged on {result['held_out']} that had no say. Strata are balanced, no patient stands on two "
-        "sides, and all variants of a seed see the same split.",
-        f"* Size `{result['size']}`: at most {result['epochs']} epochs, batches of {result['batch_size']}. The best epoch is taken by the "
+        f"* Cohort: {cohort}, {result['rows']} rows of {result['patients']} patients.",
+        f"* {_capital(NAMES[result['protocol']])}: {len(seeds)} seeds, {result['splits']} {split} each. A split trains on about "
+        f"{result['train']} rows, chooses on {result['validation']}, and is judged on {result['held_out']} that had no say. Strata are "
+        "balanced, no patient stands on two sides, and all variants of a seed see the same split.",
+        f"* Size `{result['size']}`: {result['epochs']} epochs, batches of {result['batch_size']}. The best epoch is taken by the "
         f"validation rows.{half}",
-        f"* Every variant, the classical baselines too, chooses among {result['trials']} settings (a network: its learning rate) by the same "
-        "function, on the same validation rows.",
+        f"* Every variant, the classical baselines too, chooses among {result['trials']} settings (a network: its learning rate) by "
+        "the same function, on the same validation rows.",
         "* Intervals hold 95 % of 1000 resamples of patients and of seeds, with the same draws for both sides of a difference.",
         f"* The published protocol, as a choice: {asked.published_protocol} (`--protocol published`).",
         f"* It took {result['wall_s'] / 60:.0f} minutes.",

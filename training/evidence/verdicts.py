@@ -8,11 +8,11 @@ from typing import Any
 
 from training.ablation import Comparison, Study
 
-BORNE_OUT, NOT_SHOWN, CONTRADICTED = "borne out on phantoms", "not shown", "contradicted on phantoms"
-YES, NO = "yes, on phantoms", "no: the other way round"
+BORNE_OUT, NOT_SHOWN, CONTRADICTED = "borne out", "not shown", "contradicted"
+YES, NO = "yes", "the other way round"
 RULE = (
-    f"A difference whose 95 % interval lies above zero is **{BORNE_OUT}**, one whose interval lies below zero is **{CONTRADICTED}**, and "
-    f"one whose interval holds zero is **{NOT_SHOWN}**: it may be there, but this experiment did not find it. What nothing here can "
+    f"A claim whose difference has a 95 % interval above zero is **{BORNE_OUT}**, one with an interval below zero is **{CONTRADICTED}**, "
+    f"and one whose interval holds zero is **{NOT_SHOWN}**: it may be true, but this experiment did not find it. What nothing here can "
     "decide is **cannot be tested here**, with the reason. No number of a paper enters a verdict."
 )
 Result = Mapping[str, Any]
@@ -32,8 +32,7 @@ class Found:
     @property
     def verdict(self) -> str:
         """By `RULE`; the words for a question of ours differ from those for a claim."""
-        above, below = (BORNE_OUT, CONTRADICTED) if self.comparison.claim else (YES, NO)
-        return verdict(self.low, self.high, above, below)
+        return verdict(self.low, self.high, *((BORNE_OUT, CONTRADICTED) if self.comparison.claim else (YES, NO)))
 
     def __str__(self) -> str:
         return f"{self.difference:+.3f} ({self.low:+.3f} to {self.high:+.3f})"
@@ -62,7 +61,8 @@ def findings(study: Study, result: Result) -> list[Found]:
         metric = comparison.metric or study.metrics[0]
         stored = known.get(_key(comparison.one, comparison.other, metric, comparison.hidden))
         if stored is not None and stored["difference"] is not None:
-            found.append(Found(comparison, metric, *stored["difference"], seeds=stored["seeds"]))
+            difference, low, high = stored["difference"]
+            found.append(Found(comparison, metric, difference, low, high, stored["seeds"]))
     return found
 
 

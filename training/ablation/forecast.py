@@ -1,4 +1,4 @@
-"""How long an ablation will take, measured before it starts: a step of every network, and one whole epoch of the slowest."""
+"""How long an ablation will take, measured before it starts: a step of every network, and an epoch of the slowest that learns alone."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ def forecast(plan: Plan, device: torch.device) -> tuple[int, float]:
         return 0, 0.0
     seed, split = next(plan.every())
     steps = {variant.name: _step_s(plan.task(variant, seed, 0, split), plan, device) for variant in plan.networks}
-    slowest = max(plan.networks, key=lambda variant: steps[variant.name])
-    epoch_s = _epoch_s(plan, slowest, device)
+    slowest = max((variant for variant in plan.networks if not variant.teacher), key=lambda variant: steps[variant.name])
+    epoch_s = _epoch_s(plan.task(slowest, seed, 0, split), plan, device)
     shares = sum(steps[variant.name] / steps[slowest.name] for variant in missing)
     side_by_side = (os.cpu_count() or 1) if device.type == "cpu" else 1
     return len(missing), shares * epoch_s * plan.size.epochs / side_by_side
@@ -51,12 +51,10 @@ def _step_s(task: Task, plan: Plan, device: torch.device) -> float:
     return took
 
 
-def _epoch_s(plan: Plan, variant: Variant, device: torch.device) -> float:
+def _epoch_s(task: Task, plan: Plan, device: torch.device) -> float:
     """Seconds that the training of one epoch takes, augmentation, validation and writing included."""
-    seed, split = next(plan.every())
-    task = plan.task(replace(variant, teacher=""), seed, 0, split)
     with TemporaryDirectory() as folder:
-        short = replace(task, recipe=replace(task.recipe, epochs=1), folder=Path(folder) / task.variant / split.name)
+        short = replace(task, recipe=replace(task.recipe, epochs=1), folder=Path(folder))
         started = time.perf_counter()
         fit(short, plan.cohort, device)
         return time.perf_counter() - started

@@ -40,6 +40,7 @@ def page(asked: Study, result: Result) -> str:
     found = findings(asked, result)
     lines = [
         f"# {SPECS[asked.model].title}: evidence", "", f"Paper: {asked.paper}. [All models](index.md)", "", *_disclaimer(result), "",
+        _in_short(asked, found, result), "",
         "## What the paper claims", "", *_claims(asked, found, result), "",
         "## What we asked besides", "", *_questions(found, result), "",
         f"![Differences with their intervals](plots/{asked.model}-differences.png)", "",
@@ -76,6 +77,16 @@ def _told(found: Found, result: Result) -> str:
     """The verdict, with what it was measured on where it says anything."""
     where = "phantoms" if result["phantoms"] else "this cohort"
     return found.verdict if found.verdict == NOT_SHOWN else f"{found.verdict} on {where}"
+
+
+def _in_short(asked: Study, found: list[Found], result: Result) -> str:
+    """The page in two sentences: how the claims fared, and how the model stands beside baselines without a network."""
+    counts = Counter(_told(each, result) for each in found if each.comparison.claim)
+    fared = ", ".join(f"{count} {word}" for word, count in counts.items()) or "none was tried"
+    simple = [each for each in found if asked.variant(each.comparison.other).classical]
+    beside = "; ".join(f"{_pair(each)}: {each}" for each in simple)
+    tail = f" Beside simple baselines: {beside}." if beside else ""
+    return f"**In short.** Of the claims: {fared}, {len(asked.untestable)} cannot be tested here.{tail}"
 
 
 def _claims(asked: Study, found: list[Found], result: Result) -> list[str]:
@@ -137,17 +148,22 @@ def _protocol(asked: Study, result: Result) -> list[str]:
     half = " Images at half the resolution." if result["network"].get("half") else ""
     return [
         f"* Cohort: {cohort}, {result['rows']} rows of {result['patients']} patients.",
-        f"* {_capital(NAMES[result['protocol']])}: {len(seeds)} seeds, {result['splits']} {split} each. A split trains on about "
-        f"{result['train']} rows, chooses on {result['validation']}, and is judged on {result['held_out']} that had no say. Strata are "
-        "balanced, no patient stands on two sides, and all variants of a seed see the same split.",
-        f"* Size `{result['size']}`: {result['epochs']} epochs, batches of {result['batch_size']}. The best epoch is taken by the "
-        f"validation rows.{half}",
+        f"* {_capital(NAMES[result['protocol']])}: seeds {', '.join(map(str, seeds))}, {result['splits']} {split} each. A split trains on "
+        f"about {result['train']} rows, chooses on {result['validation']}, and is judged on {result['held_out']} that had no say. Strata "
+        "are balanced, no patient stands on two sides, and all variants of a seed see the same split.",
+        f"* Size `{result['size']}`: {_options(result)}; epochs: {result['epochs']}, batches of {result['batch_size']}. The best epoch is "
+        f"taken by the validation rows.{half}",
         f"* Every variant, the classical baselines too, chooses among {result['trials']} settings (a network: its learning rate) by "
         "the same function, on the same validation rows.",
         "* Intervals hold 95 % of 1000 resamples of patients and of seeds, with the same draws for both sides of a difference.",
         f"* The published protocol, as a choice: {asked.published_protocol} (`--protocol published`).",
-        f"* It took {result['wall_s'] / 60:.0f} minutes.",
+        f"* Wall time, since it was last gone on with: {result['wall_s'] / 60:.0f} minutes.",
     ]
+
+
+def _options(result: Result) -> str:
+    """What the networks were: their options by name."""
+    return ", ".join(f"{name} {value}" for name, value in result["network"].items())
 
 
 def _size_limits(result: Result) -> list[str]:
@@ -156,7 +172,7 @@ def _size_limits(result: Result) -> list[str]:
     return [
         "Networks this small, trained this briefly on so few cases, are not what the papers trained. Parts that need more data to pay may "
         "look useless here; `--size full` on a GPU is the fairer trial.",
-        f"Of {len(result['seeds'])} seeds an interval knows little: read the single seeds in the picture.",
+        f"An interval knows little of seeds where there are {len(result['seeds'])}: read the single ones in the picture.",
     ]
 
 

@@ -77,6 +77,17 @@ def test_networks_of_another_size_are_not_gone_on_with(command, capsys):
     assert "choose another --work" in capsys.readouterr().err
 
 
+def test_a_student_learns_from_the_trial_of_its_teacher_that_was_chosen(cohort, tmp_path):
+    asked = study("chest")
+    plan = Plan(asked, "small", asked.sizes["small"], "repeated", (0,), asked.variants, tmp_path, cohort)
+    split = plan.splits(0)[0]
+    student = plan.task(asked.variant("mxa-kd"), 0, 0, split, taught_by=1)
+    teacher = plan.task(asked.variant("teacher"), 0, 1, split)
+    assert student.teacher.folder == teacher.folder
+    assert student.teacher.network().state_dict().keys() == teacher.network().state_dict().keys()
+    assert teacher.teacher is None
+
+
 def test_the_published_protocol_holds_every_patient_out_once(cohort, tmp_path):
     asked = study("bmd")
     plan = Plan(asked, "small", asked.sizes["small"], "published", (0,), asked.variants, tmp_path, cohort)

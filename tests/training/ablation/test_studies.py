@@ -60,6 +60,22 @@ def test_every_network_of_the_small_size_can_be_built(asked, tmp_path):
         assert not variant.teacher or asked.variant(variant.teacher)
 
 
+def test_half_the_resolution_gives_maps_of_the_same_size(asked):
+    base, size = recipe(asked.model, "reference"), asked.sizes["small"]
+    maps = []
+    for options, shrink in ((base.network, 1), (base.network | size.network, 2)):
+        task = Task(replace(base, network=options, variants={"model": {}}), "model", None, None)
+        images = [torch.zeros(1, channels, height // shrink, width // shrink) for channels, height, width in _shapes(asked)]
+        with torch.inference_mode():
+            maps.append(task.network().eval().encode(*images)[0])
+    assert size.network["half"]
+    assert maps[0].shape[2:] == maps[1].shape[2:]
+
+
 def test_a_variant_that_there_is_not_is_told_with_those_that_there_are(asked):
     with pytest.raises(KeyError, match="linear, boosting"):
         asked.variant("cross-eyed")
+
+
+def _shapes(asked):
+    return [image.shape for image in SPECS[asked.model].images]

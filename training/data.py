@@ -22,7 +22,7 @@ from models.prediction import Tensors
 from models.spec import Measured, ModelSpec
 from models.study import Part, Study, read_study
 from training.recipes import Recipe
-from training.sources import Row
+from training.sources import CohortError, Problem, Row
 
 Indices = NDArray[np.int64]
 QUANTILE_BINS = 5  # a continuous target is stratified by its fifths
@@ -108,12 +108,12 @@ def official_split(rows: Sequence[Row], targets: NDArray[np.float64], recipe: Re
 
     Raises
     ------
-    ValueError
+    CohortError
         The cohort has no such rows.
     """
     tested = np.array([row.part == "test" for row in rows])
     if not tested.any():
-        raise ValueError("the cohort has no test rows of its own: choose another protocol, or add its test tables")
+        raise CohortError([Problem("cohort", 0, "", "has no test rows of its own: add its test tables, or choose another protocol")])
     everything = np.arange(len(rows))
     return _inner("official", everything[~tested], everything[tested], rows, targets, recipe)
 

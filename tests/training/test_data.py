@@ -7,7 +7,7 @@ import pytest
 
 from tests.training.cohort import QUICK
 from training.data import load, official_split, splits, tensors_of
-from training.sources import Row
+from training.sources import CohortError, Row
 
 PAPER_LIKE = replace(QUICK, folds=5)
 
@@ -57,7 +57,7 @@ def test_the_cohorts_own_test_rows_are_held_out_and_choose_nothing():
     assert list(split.held_out) == list(range(90, 120))
     assert sorted(np.concatenate((split.train, split.validation))) == list(range(90))
     assert not {some[i].group for i in split.train} & {some[i].group for i in split.validation}
-    with pytest.raises(ValueError, match="no test rows of its own"):
+    with pytest.raises(CohortError, match="no test rows of its own"):
         official_split(rows(), targets(rows()), QUICK)
 
 

@@ -68,7 +68,8 @@ class Study:
     published_protocol: str  # what `--protocol published` does
     limits: tuple[str, ...]  # of these phantoms, for these questions
     hidden: tuple[float, ...] = ()  # shares of the optional fields to hide at evaluation
-    folds: int = 0  # of the published protocol
+    folds: int = 0  # of the published protocol: cross-validation
+    official_test: bool = False  # of the published protocol: the cohort says which rows are its test
     published_cases: int = 0  # of the published protocol, where its size is part of it
 
     def variant(self, name: str) -> Variant:

@@ -71,6 +71,7 @@ STUDY = Study(
         "full": Size(cases=4000, epochs=40, batch_size=32, trials=4, network={"trunk": "resnet50", "trunk_width": 64}),
     },
     published_protocol="the test tables of CBIS-DDSM are held out, validation grouped by patient; needs a cohort with test tables",
+    official_test=True,
     hidden=(0.25, 0.5, 1.0),
     limits=(
         "Descriptors were drawn from the diagnosis, and lesions after the descriptors: how much each source tells was chosen by us.",

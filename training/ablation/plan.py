@@ -13,7 +13,6 @@ from training.recipes import Recipe, recipe
 
 HELD_OUT, VALIDATION = 0.3, 0.15  # shares: of the cohort, and of what is left
 RATES = (1.0, 0.5, 2.0, 0.25)  # of the recipe's learning rate: what a network's trials differ in
-PROTOCOLS = ("repeated", "published")
 
 
 @dataclass(frozen=True)
@@ -39,7 +38,7 @@ class Plan:
         rows, targets, chosen = self.cohort.rows, self.cohort.targets, self._recipe(seed)
         if self.protocol == "published" and self.study.folds:
             return splits(rows, targets, replace(chosen, folds=self.study.folds))[:-1]  # the last one holds out nothing
-        if self.protocol == "published" and self.study.model == "breast":
+        if self.protocol == "published" and self.study.official_test:
             return (official_split(rows, targets, chosen),)
         return splits(rows, targets, chosen)
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import importlib
 import json
-import os
 import time
 from argparse import Namespace
 from pathlib import Path
@@ -34,7 +33,6 @@ def ablate(options: Namespace) -> Path:
     plan = _plan(options)
     check_record(plan)
     device = torch.device(("cuda" if torch.cuda.is_available() else "cpu") if options.device == "auto" else options.device)
-    os.environ["TQDM_DISABLE"] = "1"  # of the processes that train side by side: one bar for all of them is enough
     networks, seconds = forecast(plan, device)
     print(f"{networks} networks to train on {device}: about {in_words(seconds)}", flush=True)
     fit_networks(plan, device, networks)

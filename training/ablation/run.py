@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 
 import numpy as np
 import torch
@@ -64,12 +66,26 @@ def fit_networks(plan: Plan, device: torch.device, networks: int) -> None:
     """Train whatever is not finished: every trial of every network, teachers and their choice before their students."""
     free = [variant for variant in plan.networks if not variant.teacher]
     taught = [variant for variant in plan.networks if variant.teacher]
-    with tqdm(total=networks, desc=f"ablate {plan.study.model}", unit="network", smoothing=0.1) as bar:
+    with _quiet_workers(), tqdm(total=networks, desc=f"ablate {plan.study.model}", unit="network", smoothing=0.1) as bar:
         for some in (free, taught):
             tasks = [task for variant in some for task in _tasks(plan, variant)]
             waiting = tuple(task for task in tasks if not (task.folder / "held_out.npz").exists())
             for _ in fit_all(waiting, plan.cohort, device):
                 bar.update()
+
+
+@contextmanager
+def _quiet_workers() -> Iterator[None]:
+    """Processes that are started within draw no bars: one for all networks is enough."""
+    before = os.environ.get("TQDM_DISABLE")
+    os.environ["TQDM_DISABLE"] = "1"
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ["TQDM_DISABLE"]
+        else:
+            os.environ["TQDM_DISABLE"] = before
 
 
 def ask(plan: Plan) -> Answers:

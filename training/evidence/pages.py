@@ -48,7 +48,7 @@ def page(asked: Study, result: Result) -> str:
         f"![Variants](plots/{asked.model}-variants.png)", "",
         *_hidden(asked, result),
         "## How it was measured", "", *_protocol(asked, result), "",
-        "## Limits", "", *(f"* {limit}" for limit in (*asked.limits, *_size_limits(result))), "",
+        "## Limits", "", *(f"* {limit}" for limit in (*asked.limits, *_size_limits(asked, result))), "",
         f"Reproduce: `{result['command']}`, then `python -m training evidence`. Code {result['code']}.",
     ]  # fmt: skip
     return "\n".join(lines) + "\n"
@@ -166,12 +166,13 @@ def _options(result: Result) -> str:
     return ", ".join(f"{name} {value}" for name, value in result["network"].items())
 
 
-def _size_limits(result: Result) -> list[str]:
+def _size_limits(asked: Study, result: Result) -> list[str]:
     if result["size"] != "small":
         return []
     return [
         "Networks this small, trained this briefly on so few cases, are not what the papers trained. Parts that need more data to pay may "
-        "look useless here; `--size full` on a GPU is the fairer trial.",
+        "look useless here; `--size full` on a GPU is the fairer trial. The reference artifact learned from more phantoms; "
+        f"[its card](../../artifacts/{asked.model}/card.md) compares it with a few of these variants.",
         f"An interval knows little of seeds where there are {len(result['seeds'])}: read the single ones in the picture.",
     ]
 

@@ -38,15 +38,19 @@ def _missing(plan: Plan, variant: Variant) -> int:
 
 def _step_s(task: Task, plan: Plan, device: torch.device) -> float:
     """Seconds for one step forth and back, the second of two."""
-    network = task.network().to(device).train()
-    rows = task.split.train[: task.recipe.batch_size]
-    inputs = {name: torch.from_numpy(np.array(array[rows])).to(device) for name, array in plan.cohort.tensors.items()}
+    network, rows = task.network().train(), task.split.train[: task.recipe.batch_size]
+    inputs = {name: torch.from_numpy(np.array(array[rows])) for name, array in plan.cohort.tensors.items()}
+    network.standardise(inputs, torch.from_numpy(plan.cohort.targets[rows]).float())  # type: ignore[operator]
+    network.to(device)
+    inputs = {name: tensor.to(device) for name, tensor in inputs.items()}
     took = 0.0
     for _ in range(2):
         started = time.perf_counter()
         logits: Tensor | tuple[Tensor, ...] = network.logits(**inputs)  # type: ignore[operator]
         total = logits.sum() if isinstance(logits, Tensor) else torch.stack(logits).sum()
         total.backward()  # type: ignore[no-untyped-call]
+        if device.type == "cuda":
+            torch.cuda.synchronize()  # it is still computing when the call returns
         took = time.perf_counter() - started
     return took
 

@@ -1,4 +1,4 @@
-"""``python -m training COMMAND MODEL``: synth, inspect, fit, export, evaluate, or all of them for the reference artifact; and ``gate``."""
+"""``python -m training COMMAND MODEL``: synth, inspect, fit, export, evaluate, or all of them; ``ablate``; ``gate``."""
 
 from __future__ import annotations
 
@@ -28,12 +28,7 @@ def main(arguments: list[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m training", description="Make a model: from a cohort to a certified artifact.")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    synth = _command(commands, "synth", _synth, "write a phantom cohort: synthetic patients with planted truth")
-    synth.add_argument("--out", type=Path, required=True, help="folder to write the cohort into")
-    synth.add_argument("--cases", type=int, help="number of studies (default: the reference recipe's)")
-    synth.add_argument("--seed", type=int, default=REFERENCE_SEED, help="same seed, same bytes (default: %(default)s)")
-    synth.add_argument("--rows", type=int, help="image height in pixels (default: the reference recipe's)")
-
+    _phantom_commands(commands)
     _inspect_command(commands)
     fit = _command(commands, "fit", _fit, "train a recipe's network and its baselines on a cohort; goes on where it was interrupted")
     _cohort(fit)
@@ -48,13 +43,8 @@ def _parser() -> argparse.ArgumentParser:
     export.add_argument("--out", type=Path, help="artifact folder (default: artifacts/MODEL)")
     export.add_argument("--training-data", default="synthetic phantoms", help="told in every answer (default: %(default)s)")
 
-    for add in (_evaluate_command, _variant_command, _explain_command):
+    for add in (_evaluate_command, _variant_command, _explain_command, _gate_command, _real_command, _ablation_commands):
         add(commands)
-    example = _command(commands, "example", _example, "write the example study: a DICOM, a PNG and metadata")
-    example.add_argument("--out", type=Path, help="folder (default: examples/MODEL)")
-
-    _gate_command(commands)
-    _real_command(commands)
     artifacts = _command(commands, "artifacts", _artifacts, "the reference artifact from nothing: synth, fit, export, evaluate")
     artifacts.add_argument("--work", type=Path, default=Path("runs"), help="cohorts and networks in between (default: %(default)s)")
     return parser
@@ -65,6 +55,16 @@ def _command(commands: argparse._SubParsersAction, name: str, run: object, text:
     command.add_argument("model", choices=sorted(SPECS), help="which model")
     command.set_defaults(run_command=run)
     return command
+
+
+def _phantom_commands(commands: argparse._SubParsersAction) -> None:  # type: ignore[type-arg]
+    synth = _command(commands, "synth", _synth, "write a phantom cohort: synthetic patients with planted truth")
+    synth.add_argument("--out", type=Path, required=True, help="folder to write the cohort into")
+    synth.add_argument("--cases", type=int, help="number of studies (default: the reference recipe's)")
+    synth.add_argument("--seed", type=int, default=REFERENCE_SEED, help="same seed, same bytes (default: %(default)s)")
+    synth.add_argument("--rows", type=int, help="image height in pixels (default: the reference recipe's)")
+    example = _command(commands, "example", _example, "write the example study: a DICOM, a PNG and metadata")
+    example.add_argument("--out", type=Path, help="folder (default: examples/MODEL)")
 
 
 def _inspect_command(commands: argparse._SubParsersAction) -> None:  # type: ignore[type-arg]
@@ -97,6 +97,25 @@ def _explain_command(commands: argparse._SubParsersAction) -> None:  # type: ign
     explain.add_argument("--cases", type=int, default=300, help="phantoms to draw (default: %(default)s)")
     explain.add_argument("--seed", type=int, default=FRESH_SEED, help="of the phantoms (default: %(default)s)")
     explain.add_argument("--card", type=Path, help="also write explanations.md into this folder")
+
+
+def _ablation_commands(commands: argparse._SubParsersAction) -> None:  # type: ignore[type-arg]
+    ablate = _command(commands, "ablate", _ablate, "compare the model with variants of itself and with tuned baselines; resumable")
+    ablate.add_argument("--cohort", type=Path, help="folder of a cohort (default: phantoms, which are drawn first)")
+    ablate.add_argument("--work", type=Path, default=Path("runs/ablation"), help="phantoms and networks (default: %(default)s)")
+    ablate.add_argument("--size", choices=("small", "full"), default="small", help="small: two cores, under an hour; full: a GPU")
+    ablate.add_argument("--protocol", choices=("repeated", "published"), default="repeated", help="of the splits (default: %(default)s)")
+    ablate.add_argument("--seeds", type=int, default=3, help="splits and starts of training (default: %(default)s)")
+    ablate.add_argument("--trials", type=int, choices=(1, 2, 3, 4), help="settings each variant chooses from (default: the size's)")
+    ablate.add_argument("--cases", type=int, help="phantoms to draw (default: the size's)")
+    ablate.add_argument("--rows", type=int, help="their height in pixels (default: the reference recipe's)")
+    ablate.add_argument("--epochs", type=int, help="default: the size's")
+    ablate.add_argument("--only", action="append", default=[], metavar="VARIANT", help="only this variant (repeatable)")
+    ablate.add_argument("--device", default="auto", help="auto, cpu or cuda (default: %(default)s)")
+    ablate.add_argument("--out", type=Path, help="result (default: docs/evidence/results/MODEL.json)")
+    evidence = commands.add_parser("evidence", help="write docs/evidence from the stored results of the ablations; trains nothing")
+    evidence.set_defaults(run_command=_evidence)
+    evidence.add_argument("--out", type=Path, default=Path("docs/evidence"), help="folder; its results/ is read (default: %(default)s)")
 
 
 def _gate_command(commands: argparse._SubParsersAction) -> None:  # type: ignore[type-arg]
@@ -228,6 +247,18 @@ def _real(options: argparse.Namespace) -> None:
     store((seen, *described), f"python -m training {shlex.join(options.command_line)}", stored)
     (options.out / "real.md").write_text(page(stored))
     print(page(stored))
+
+
+def _ablate(options: argparse.Namespace) -> None:
+    from training.ablation.command import ablate
+
+    ablate(options)
+
+
+def _evidence(options: argparse.Namespace) -> None:
+    from training.evidence import write
+
+    print("\n".join(f"wrote {path}" for path in write(options.out)))
 
 
 def _artifacts(options: argparse.Namespace) -> None:

@@ -22,7 +22,7 @@ from models.prediction import Tensors
 from models.spec import Measured, ModelSpec
 from models.study import Part, Study, read_study
 from training.recipes import Recipe
-from training.sources import Row
+from training.sources import CohortError, Problem, Row
 
 Indices = NDArray[np.int64]
 QUANTILE_BINS = 5  # a continuous target is stratified by its fifths
@@ -101,6 +101,21 @@ def splits(rows: Sequence[Row], targets: NDArray[np.float64], recipe: Recipe) ->
         _inner(f"fold-{k:02d}", everything[folds != k], everything[folds == k], rows, targets, recipe) for k in range(recipe.folds)
     ]
     return (*crossed, _inner("final", everything, everything[:0], rows, targets, recipe))
+
+
+def official_split(rows: Sequence[Row], targets: NDArray[np.float64], recipe: Recipe) -> Split:
+    """The rows that the cohort itself calls its test are held out; the others train and choose the epoch.
+
+    Raises
+    ------
+    CohortError
+        The cohort has no such rows.
+    """
+    tested = np.array([row.part == "test" for row in rows])
+    if not tested.any():
+        raise CohortError([Problem("cohort", 0, "", "has no test rows of its own: add its test tables, or choose another protocol")])
+    everything = np.arange(len(rows))
+    return _inner("official", everything[~tested], everything[tested], rows, targets, recipe)
 
 
 def _inner(

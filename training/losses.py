@@ -54,6 +54,14 @@ def binary_cross_entropy(logits: Tensor, target: Tensor) -> Tensor:
     return binary_cross_entropy_with_logits(logits[known], target[known])
 
 
+def binary_cross_entropy_twice(logits: Tensor, target: Tensor) -> Tensor:
+    """As the released baseline of Rand & Ibrahim is trained: the network applies its sigmoid, and the loss applies it again.
+
+    Kept to measure what that costs; no recipe uses it.
+    """
+    return binary_cross_entropy(logits.sigmoid(), target)
+
+
 LOSSES: Mapping[str, Callable[..., Tensor]] = {
     "weighted_smooth_l1": weighted_smooth_l1,
     "smooth_l1": smooth_l1,
@@ -61,6 +69,7 @@ LOSSES: Mapping[str, Callable[..., Tensor]] = {
     "mae": mae,
     "cross_entropy": cross_entropy,
     "binary_cross_entropy": binary_cross_entropy,
+    "binary_cross_entropy_twice": binary_cross_entropy_twice,
 }
 
 

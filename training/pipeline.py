@@ -7,7 +7,8 @@ import json
 import multiprocessing
 import os
 import shutil
-from concurrent.futures import ProcessPoolExecutor
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -60,21 +61,26 @@ def fit_run(run: Run, variants: tuple[str, ...] = (), device: str = "auto", pret
     if run.recipe.frozen_trunk_epochs and pretrained is None:
         raise FileNotFoundError(f"the recipe {run.recipe.name} starts from a pretrained trunk: name one with --pretrained")
     print(f"{len(tasks)} networks on {chosen}, at most {run.recipe.epochs} epochs of {len(tasks[0].split.train)} studies each")
-    if chosen.type == "cpu":
-        fit_side_by_side(tasks, run.cohort, pretrained)
-    else:
-        for task in sorted(tasks, key=lambda task: task.teacher is not None):
-            fit(task, run.cohort, chosen, pretrained)
+    for _ in fit_all(tasks, run.cohort, chosen, pretrained):
+        pass
 
 
-def fit_side_by_side(tasks: tuple[Task, ...], cohort: Cohort, pretrained: Path | None) -> None:
-    """One network a core: small networks gain more from that than from threads, and one thread adds in one order only."""
-    context = multiprocessing.get_context("spawn")
-    taught_by_none, taught = ([task for task in tasks if (task.teacher is None) is free] for free in (True, False))  # teachers first
-    with ProcessPoolExecutor(os.cpu_count(), mp_context=context) as pool:
-        for ready in (taught_by_none, taught):
-            for done in [pool.submit(fit, task, cohort, torch.device("cpu"), pretrained) for task in ready]:
+def fit_all(tasks: tuple[Task, ...], cohort: Cohort, device: torch.device, pretrained: Path | None = None) -> Iterator[None]:
+    """Train what is not finished, teachers before their students; yields after each network.
+
+    On CPUs one network a core: small networks gain more from that than from threads, and one thread adds in one order only.
+    """
+    stages = [[task for task in tasks if (task.teacher is None) is free] for free in (True, False)]
+    if device.type != "cpu":
+        for task in (task for stage in stages for task in stage):
+            fit(task, cohort, device, pretrained)
+            yield
+        return
+    with ProcessPoolExecutor(os.cpu_count(), mp_context=multiprocessing.get_context("spawn")) as pool:
+        for stage in stages:
+            for done in as_completed([pool.submit(fit, task, cohort, device, pretrained) for task in stage]):
                 done.result()
+                yield
 
 
 def export_run(run: Run, out: Path, training_data: str = SYNTHETIC) -> None:

@@ -42,6 +42,7 @@ class Options:
 
     trunk_width: int = 64  # 64 is ResNet-50 itself
     trunk_blocks: tuple[int, int, int, int] = RESNET50
+    half: bool = False  # images of half the resolution
     width: int = 100
     heads: int = 4
     variants: int = 15_000  # of the panel, chosen in the training fold
@@ -50,7 +51,7 @@ class Options:
     streams: tuple[str, ...] = STREAMS
     tokens: Literal["map49", "vector"] = "map49"
     direction: Literal["asymmetric", "symmetric", "swapped", "none"] = "asymmetric"
-    branches: Literal["both", "fnet", "transformer"] = "both"
+    branches: Literal["both", "fnet", "transformer", "none"] = "both"
     fnet_axes: Axes = "hidden"
     classifier: tuple[int, int, int] = (128, 64, 32)
 
@@ -73,7 +74,7 @@ class ImageStream(nn.Module):
     def __init__(self, options: Options) -> None:
         super().__init__()
         self.pooled = options.tokens == "vector"
-        self.trunk = ResNetTrunk(options.trunk_blocks, options.trunk_width, Bottleneck)
+        self.trunk = ResNetTrunk(options.trunk_blocks, options.trunk_width, Bottleneck, half=options.half)
         self.project = nn.Linear(self.trunk.channels, options.width)
         self.position = nn.Parameter(0.02 * torch.randn(PLACES, options.width))
         self.norm = nn.LayerNorm(options.width)
@@ -173,10 +174,21 @@ class TransformerBranch(nn.Module):
         return z_BTD + self.feed_forward(self.norm(z_BTD))
 
 
-BRANCHES: Mapping[str, tuple[type[FourierBranch | TransformerBranch], ...]] = {
+class NoBranch(nn.Module):
+    """The sequence as it is: what is left without the deep part."""
+
+    def __init__(self, *_: object) -> None:
+        super().__init__()
+
+    def forward(self, z_BTD: Tensor) -> Tensor:
+        return z_BTD
+
+
+BRANCHES: Mapping[str, tuple[type[FourierBranch | TransformerBranch | NoBranch], ...]] = {
     "both": (FourierBranch, TransformerBranch),
     "fnet": (FourierBranch,),
     "transformer": (TransformerBranch,),
+    "none": (NoBranch,),
 }
 
 

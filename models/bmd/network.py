@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from models.bmd import METADATA, SPEC
 from models.layers.attention import MultiHeadAttention
 from models.layers.fields import FieldTokens
-from models.layers.resnet import ResNetTrunk
+from models.layers.resnet import RESNET34, ResNetTrunk
 
 GRID = (SPEC.image_attention[0].rows, SPEC.image_attention[0].columns)
 
@@ -28,6 +28,8 @@ class Options:
     """What the paper leaves open or ablates: one value each. The defaults are the full model."""
 
     trunk_width: int = 64  # 64 is ResNet34 itself
+    trunk_blocks: tuple[int, int, int, int] = RESNET34
+    half: bool = False  # images of half the resolution
     width: int = 128
     heads: int = 4
     layers: int = 3
@@ -111,7 +113,7 @@ class ImageTokens(nn.Module):
     def __init__(self, options: Options) -> None:
         super().__init__()
         self.pooled = options.image_tokens == "pooled1"
-        self.trunk = ResNetTrunk(width=options.trunk_width)
+        self.trunk = ResNetTrunk(options.trunk_blocks, options.trunk_width, half=options.half)
         self.project = nn.Linear(self.trunk.channels, options.width)
         self.position = nn.Parameter(0.02 * torch.randn(1 if self.pooled else _grid_tokens(), options.width))
         self.norm = nn.LayerNorm(options.width)

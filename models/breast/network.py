@@ -31,6 +31,8 @@ class Options:
 
     trunk: Literal["resnet50", "resnet34"] = "resnet50"  # narrowed to an eighth, basic blocks learn where bottlenecks starve
     trunk_width: int = 64  # 64 is the ResNet itself
+    trunk_blocks: tuple[int, int, int, int] = RESNET50  # ResNet34 has as many
+    half: bool = False  # images of half the resolution
     width: int = 100
     heads: int = 4
     fusion: Literal["concatenation", "co_attention", "cross_attention"] = "cross_attention"
@@ -103,7 +105,9 @@ class BreastNetwork(nn.Module):
         self.options = options
         d, fused = options.width, options.streams == "both"
         block = Bottleneck if options.trunk == "resnet50" else BasicBlock
-        self.trunk = ResNetTrunk(RESNET50, options.trunk_width, block) if options.streams != "clinical" else None
+        self.trunk = None
+        if options.streams != "clinical":
+            self.trunk = ResNetTrunk(options.trunk_blocks, options.trunk_width, block, half=options.half)
         self.image = nn.Linear(self.trunk.channels, d) if self.trunk is not None else None
         self.clinical = nn.Linear(sum(WIDTHS), d)
         tokens = fused and options.fusion == "cross_attention" and options.form == "tokens" and self.trunk is not None

@@ -40,6 +40,7 @@ class Options:
     maximum: bool = False  # the channel gate's second branch
     outputs: int = 1  # 2: a head for the labels and one for the teacher's probabilities
     channels: int = 1
+    half: bool = False  # images of half the resolution
     growth: int = 32  # of the teacher
     dense: tuple[int, int, int, int] = BLOCKS_121  # its blocks
 
@@ -82,7 +83,7 @@ class ChestNetwork(nn.Module):
         steps = [options.channels, first // 8, first // 4, first // 2, first]
         stem: list[nn.Module] = []
         for i, (channels, out) in enumerate(pairwise(steps)):
-            stem += [conv_bn(channels, out, 3, 2), *([nn.ReLU()] if i < 3 else [])]
+            stem += [conv_bn(channels, out, 3, 1 if options.half and i == 3 else 2), *([nn.ReLU()] if i < 3 else [])]
         self.stem = nn.Sequential(*stem)
         self.blocks = nn.ModuleList(Block(stage, options) for stage, depth in enumerate(options.depths) for _ in range(depth))
         self.starts = (options.depths[0], options.depths[0] + options.depths[1])  # of the second and third stage, among the blocks

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from tests.training.cohort import QUICK
-from training.data import load, splits, tensors_of
-from training.sources import Row
+from training.data import load, official_split, splits, tensors_of
+from training.sources import CohortError, Row
 
 PAPER_LIKE = replace(QUICK, folds=5)
 
@@ -49,6 +49,16 @@ def test_folds_are_stratified_by_sex_and_target():
         held_out = [some[i] for i in fold.held_out]
         assert np.mean([row.strata["sex"] == "male" for row in held_out]) == pytest.approx(1 / 3, abs=0.1)
         assert np.mean([row.target["bmd"] for row in held_out]) == pytest.approx(1.0, abs=0.08)
+
+
+def test_the_cohorts_own_test_rows_are_held_out_and_choose_nothing():
+    some = tuple(replace(row, part="test" if i >= 90 else "train") for i, row in enumerate(rows()))
+    split = official_split(some, targets(some), QUICK)
+    assert list(split.held_out) == list(range(90, 120))
+    assert sorted(np.concatenate((split.train, split.validation))) == list(range(90))
+    assert not {some[i].group for i in split.train} & {some[i].group for i in split.validation}
+    with pytest.raises(CohortError, match="no test rows of its own"):
+        official_split(rows(), targets(rows()), QUICK)
 
 
 def test_splits_follow_the_seed():

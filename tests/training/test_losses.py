@@ -4,7 +4,7 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="torch is not installed")
 
-from training.losses import LOSSES, loss_of, weighted_smooth_l1  # noqa: E402  after the check for torch
+from training.losses import LOSSES, binary_cross_entropy, binary_cross_entropy_twice, loss_of, weighted_smooth_l1  # noqa: E402  after the check for torch
 
 OPTIONS = {"tau": 0.899, "weight_low": 2.0, "beta": 0.1}
 ESTIMATE, TARGET = torch.tensor([[0.85], [1.15]]), torch.tensor([[0.80], [0.95]])
@@ -35,3 +35,9 @@ def test_every_loss_is_zero_only_for_the_truth(name, options):
     loss = loss_of(name, options)
     assert loss(TARGET, TARGET).item() == 0.0
     assert loss(ESTIMATE, TARGET).item() > 0.0
+
+
+def test_a_second_sigmoid_keeps_the_loss_from_ever_being_small():
+    sure, truth = torch.tensor([[9.0, -9.0]]), torch.tensor([[1.0, 0.0]])
+    assert binary_cross_entropy(sure, truth).item() < 0.001
+    assert binary_cross_entropy_twice(sure, truth).item() > 0.5

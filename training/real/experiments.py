@@ -22,7 +22,7 @@ from training.data import Cohort, Indices, Split, splits
 from training.fit import Task, fit
 from training.graphs import open_graph
 from training.metrics import Estimate, Floats, Scored, bootstrap, difference
-from training.pipeline import fit_side_by_side
+from training.pipeline import fit_all
 from training.recipes import Recipe, recipe
 
 FOLDS, FILM_EPOCHS, TABLE_EPOCHS = 5, 30, 60
@@ -50,7 +50,8 @@ def films(cohort: Cohort, artifact: Path, work: Path) -> Result:
     chosen = film_recipe()
     parts = splits(cohort.rows, cohort.targets, chosen)[:-1]
     tasks = tuple(Task(chosen, "mxa", part, work / "mxa" / part.name) for part in parts)
-    fit_side_by_side(tasks, cohort, None)
+    for _ in tqdm(fit_all(tasks, cohort, torch.device("cpu")), total=len(tasks), desc="networks", unit="fold"):
+        pass
     told = {"network": _held_out(tasks, cohort)}
     for name, features in (
         ("header", _headers(cohort)), ("pixels", _thumbnails(cohort)), ("phantom trunk", _trunk(cohort, artifact)),

@@ -12,8 +12,9 @@ FIELDS, PANEL = len(CLINICAL.network_fields), 40
 SMALL = {"trunk_width": 4, "trunk_blocks": (1, 1, 1, 1), "width": 16, "variants": 24, "genotype_width": 16, "clinical_width": 8}
 OPTIONS = [
     {}, {"tokens": "vector"}, {"direction": "symmetric"}, {"direction": "swapped"}, {"direction": "none"}, {"branches": "fnet"},
-    {"branches": "transformer"}, {"fnet_axes": "seq+hidden"}, {"streams": ("mri",)}, {"streams": ("pet",)}, {"streams": ("genotypes",)},
-    {"streams": ("clinical",)}, {"streams": ("mri", "pet")}, {"streams": ("mri", "clinical")}, {"classifier": (16, 8, 8)},
+    {"branches": "transformer"}, {"branches": "none"}, {"fnet_axes": "seq+hidden"}, {"streams": ("mri",)}, {"streams": ("pet",)},
+    {"streams": ("genotypes",)}, {"streams": ("clinical",)}, {"streams": ("mri", "pet")}, {"streams": ("mri", "clinical")},
+    {"classifier": (16, 8, 8)},
 ]  # fmt: skip
 
 
@@ -41,6 +42,12 @@ def test_every_option_gives_probabilities_and_attention_that_sum_to_one(options)
         assert torch.allclose(output.sum(axes), torch.ones(3), atol=1e-5)
     assert torch.allclose(model.logits(**given).softmax(1), diagnosis, atol=1e-6)
     assert len(answer_names(SPEC)) + len(SPEC.images) == 5
+
+
+def test_images_of_half_the_resolution_give_the_same_places():
+    given = inputs()
+    given |= {name: given[name][..., ::2, ::2] for name in ("mri", "pet")}
+    assert network(half=True)(**given)[3].shape[2:] == (7, 7)
 
 
 def test_the_answer_is_made_of_encode_and_decide():

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
+from numpy.typing import NDArray
 
-from models.prediction import Finding, InvalidOutputError, Tensors
+from models.calibration import calibrated
+from models.prediction import ClassSet, Finding, InvalidOutputError, Tensors
 from models.spec import Class, Classification, Measured
 
 SUM_TOLERANCE = 1e-3
@@ -32,21 +34,34 @@ def class_findings(part: Classification, outputs: Tensors, measured: Measured | 
     values = outputs[part.tensor].astype(np.float64)
     if values.min() < 0 or values.max() > 1:
         raise InvalidOutputError(f"output {part.tensor} holds what is no probability")
+    if part.exclusive:
+        values = _sum_to_one(part, values)
+    values = calibrated(part, values, measured)
     chosen, unproven = (measured.thresholds, measured.unproven) if measured else ({}, ())
     thresholds = {each.name: chosen.get(each.name, each.threshold) for each in part.classes}
     probabilities = {each.name: float(value) for each, value in zip(part.classes, values, strict=True)}
-    if part.exclusive:
-        found = _exclusive(part, _sum_to_one(part, probabilities), thresholds)
-    else:
-        found = _independent(part, probabilities, thresholds)
+    found = (_exclusive if part.exclusive else _independent)(part, probabilities, thresholds)
     return tuple(replace(each, reservation=UNPROVEN if each.name in unproven else None) for each in found)
 
 
-def _sum_to_one(part: Classification, probabilities: dict[str, float]) -> dict[str, float]:
-    total = sum(probabilities.values())
+def class_set(part: Classification, findings: Sequence[Finding], measured: Measured | None) -> ClassSet | None:
+    """The classes that the true one is among with a stated probability: the positive one, and all that are probable enough.
+
+    None where the classes do not exclude each other, or the artifact carries no rule.
+    """
+    rule = measured.sets.get(part.tensor) if measured else None
+    if rule is None:
+        return None
+    names = {each.name for each in part.classes}
+    among = tuple(each.name for each in findings if each.name in names and (each.positive or each.probability >= rule.least))
+    return ClassSet(rule.level, among)
+
+
+def _sum_to_one(part: Classification, probabilities: NDArray[np.float64]) -> NDArray[np.float64]:
+    total = float(probabilities.sum())
     if abs(total - 1) > SUM_TOLERANCE:
         raise InvalidOutputError(f"output {part.tensor} is not a distribution")
-    return {name: value / total for name, value in probabilities.items()}
+    return probabilities / total
 
 
 def _exclusive(part: Classification, probabilities: dict[str, float], thresholds: Mapping[str, float | None]) -> tuple[Finding, ...]:

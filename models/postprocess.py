@@ -7,9 +7,10 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from models.classification import UNPROVEN, class_findings
+from models.classification import UNPROVEN, class_findings, class_set
 from models.prediction import (
     AttentionMap,
+    ClassSet,
     FieldWeight,
     Finding,
     InvalidOutputError,
@@ -47,13 +48,15 @@ def postprocess(spec: ModelSpec, outputs: Tensors, reading: Reading) -> Predicti
         quality += checks
     for classification in spec.classifications:
         findings += class_findings(classification, outputs, spec.measured)
-    quality += _evidence(spec)
+    sets = tuple(some for part in spec.classifications if (some := class_set(part, findings, spec.measured)))
+    quality += [*_evidence(spec), *map(_told_apart, sets)]
     return Prediction(
         measurements=tuple(measurements),
         findings=tuple(findings),
         metadata_attention=tuple(_field_weights(spec, outputs, reading)),
         image_attention=tuple(_attention_maps(spec, outputs, reading)),
         regions=tuple(_regions(spec, outputs)),
+        prediction_sets=sets,
         reading=reading,
         quality=tuple(quality),
         timing_ms=dict(reading.timing_ms),
@@ -70,6 +73,12 @@ def _training_data(spec: ModelSpec) -> Quality:
 def _evidence(spec: ModelSpec) -> Iterator[Quality]:
     if spec.measured and spec.measured.unproven:
         yield Quality("evidence", passed=False, detail=f"{', '.join(spec.measured.unproven)}: {UNPROVEN}")
+
+
+def _told_apart(found: ClassSet) -> Quality:
+    alone = len(found.findings) == 1
+    said = "one class is left" if alone else "these are not told apart"
+    return Quality("prediction_set", alone, f"with {found.level:.0%} confidence {said}: {', '.join(found.findings)}")
 
 
 def _field_weights(spec: ModelSpec, outputs: Tensors, reading: Reading) -> Iterator[FieldWeight]:

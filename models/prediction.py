@@ -246,6 +246,14 @@ class Explanation:
 
 
 @dataclass(frozen=True)
+class ClassSet:
+    """Exclusive classes, by the names of their findings, among which the true one is with probability `level`."""
+
+    level: float
+    findings: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class Prediction:
     """The one answer, from which every rendering is made."""
 
@@ -257,4 +265,5 @@ class Prediction:
     quality: tuple[Quality, ...]
     timing_ms: dict[str, float]
     regions: tuple[Region, ...] = ()
+    prediction_sets: tuple[ClassSet, ...] = ()
     explanations: dict[str, tuple[Explanation, ...]] = field(default_factory=dict)

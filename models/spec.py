@@ -209,6 +209,28 @@ class ErrorDistribution(Frozen):
     absolute_errors: tuple[float, ...]
 
 
+class Calibration(Frozen):
+    """What makes the probability of a class honest: its logit is multiplied by `slope`, which is 1 / temperature, and `bias` is added.
+
+    Exclusive classes share one: the slope multiplies every log-probability before they are made to sum to 1 again.
+    """
+
+    slope: float
+    bias: float = 0.0
+
+
+class SetRule(Frozen):
+    """Which of exclusive classes belong to the set that holds the true one with probability `level`: those at least as probable as `least`.
+
+    Split-conformal (Sadinle, Lei & Wasserman, JASA 2019): with `cases` calibration rows, all but a share of 1 - level have a true class
+    that is at least so probable.
+    """
+
+    level: float
+    least: float
+    cases: int
+
+
 class Range(Frozen):
     """The values of a field that training saw."""
 
@@ -243,9 +265,11 @@ class Measured(Frozen):
     errors: dict[str, ErrorDistribution] = {}
     errors_without_context: dict[str, ErrorDistribution] = {}  # the same rows with every optional field hidden
     field_ranges: dict[str, Range] = {}
-    thresholds: dict[str, float] = {}  # class -> probability chosen on validation rows, in place of the declared one
+    thresholds: dict[str, float] = {}  # class -> calibrated probability chosen on validation rows, in place of the declared one
     unproven: tuple[str, ...] = ()  # classes that validation rows do not show to be told well enough
     panel: Panel | None = None
+    calibration: dict[str, Calibration] = {}  # class, or the tensor of exclusive classes
+    sets: dict[str, SetRule] = {}  # tensor of exclusive classes
 
 
 class ModelSpec(Frozen):

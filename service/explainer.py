@@ -11,6 +11,7 @@ from threading import Event
 import numpy as np
 from numpy.typing import NDArray
 
+from models.calibration import calibrated
 from models.explain import ANSWER, GRADIENTS, HEAD, TARGET, gradient_name, lime
 from models.explain.gradcam import gradcam
 from models.explain.shapley import field_coalitions, modality_coalitions, players_of, shapley_values
@@ -90,7 +91,14 @@ class Explainer:
         return maps | {name: tensor for name, tensor in tensors.items() if name not in images}
 
     def _answers(self, inputs: Tensors, place: int) -> NDArray[np.float64]:
-        return self._head(inputs)[ANSWER][:, place].astype(np.float64)
+        return self._told(self._head(inputs)[ANSWER], place)
+
+    def _told(self, answers: NDArray[np.float32], place: int) -> NDArray[np.float64]:
+        """What is told of a network's answers (N, K): calibrated, where they are probabilities."""
+        values = answers.astype(np.float64)
+        for part in self._spec.classifications:
+            values = calibrated(part, values, self._spec.measured)
+        return values[:, place]
 
     def _gradcam(self, prediction: Prediction, asked: Asked, _: Event) -> tuple[Explanation, ...]:
         inputs = self._features(prediction)
@@ -158,7 +166,7 @@ class Explainer:
         tensors = {key: np.repeat(tensor[np.newaxis], len(kept), 0) for key, tensor in prediction.reading.tensors.items()}
         tensors[name] = np.stack([lime.hidden(prediction.reading.tensors[name], labels, each) for each in kept])
         name = answer_names(self._spec)[0]
-        return self._network(tensors, [name])[name][:, place].astype(np.float64)
+        return self._told(self._network(tensors, [name])[name], place)
 
 
 def asked_of(spec: ModelSpec, prediction: Prediction) -> list[Asked]:

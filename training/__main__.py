@@ -43,7 +43,8 @@ def _parser() -> argparse.ArgumentParser:
     export.add_argument("--out", type=Path, help="artifact folder (default: artifacts/MODEL)")
     export.add_argument("--training-data", default="synthetic phantoms", help="told in every answer (default: %(default)s)")
 
-    for add in (_evaluate_command, _variant_command, _explain_command, _gate_command, _real_command, _ablation_commands):
+    _artifact_commands(commands)
+    for add in (_gate_command, _real_command, _ablation_commands):
         add(commands)
     artifacts = _command(commands, "artifacts", _artifacts, "the reference artifact from nothing: synth, fit, export, evaluate")
     artifacts.add_argument("--work", type=Path, default=Path("runs"), help="cohorts and networks in between (default: %(default)s)")
@@ -71,6 +72,19 @@ def _inspect_command(commands: argparse._SubParsersAction) -> None:  # type: ign
     inspect = _command(commands, "inspect", _inspect, "look a cohort over before training: a page; exit status 1 if anything must be fixed")
     _cohort(inspect)
     inspect.add_argument("--out", type=Path, help="the page (default: runs/inspection-MODEL.html)")
+
+
+def _artifact_commands(commands: argparse._SubParsersAction) -> None:  # type: ignore[type-arg]
+    for add in (_calibrate_command, _evaluate_command, _variant_command, _explain_command):
+        add(commands)
+
+
+def _calibrate_command(commands: argparse._SubParsersAction) -> None:  # type: ignore[type-arg]
+    text = "measure on a cohort how honest an artifact's probabilities and intervals are, and correct them; decisions stay what they are"
+    calibrated = _command(commands, "calibrate", _calibrate, text)
+    _cohort(calibrated)
+    calibrated.add_argument("--artifact", type=Path, help="artifact folder (default: artifacts/MODEL)")
+    calibrated.add_argument("--out", type=Path, help="folder of the corrected artifact (default: the artifact itself)")
 
 
 def _evaluate_command(commands: argparse._SubParsersAction) -> None:  # type: ignore[type-arg]
@@ -187,16 +201,25 @@ def _export(options: argparse.Namespace) -> None:
     export_run(run, options.out or Path("artifacts") / options.model, options.training_data)
 
 
-def _evaluate(options: argparse.Namespace) -> None:
-    from training.pipeline import evaluate_fresh, evaluate_held_out, open_run, report
+def _calibrate(options: argparse.Namespace) -> None:
+    from training.pipeline import calibrate
 
+    artifact = options.artifact or Path("artifacts") / options.model
+    with TemporaryDirectory() as cache:
+        measured = calibrate(artifact, options.model, options.cohort, Path(cache), options.out or artifact)
+    print(measured.model_dump_json(indent=1, include={"calibration", "sets", "thresholds"}))
+
+
+def _evaluate(options: argparse.Namespace) -> None:
+    from training.pipeline import evaluate_fresh, evaluate_held_out, open_run, report, trust_fresh
+
+    command = f"python -m training {shlex.join(options.command_line)}"
     if options.run:
-        evaluation = evaluate_held_out(open_run(_chosen(options), options.run, options.cohort))
-    else:
-        with TemporaryDirectory() as cache:
-            artifact = options.artifact or Path("artifacts") / options.model
-            evaluation = evaluate_fresh(artifact, options.model, options.cohort, Path(cache))
-    report(evaluation, options.card, f"python -m training {shlex.join(options.command_line)}")
+        report(evaluate_held_out(open_run(_chosen(options), options.run, options.cohort)), options.card, command)
+        return
+    with TemporaryDirectory() as cache:
+        judged = options.artifact or Path("artifacts") / options.model, options.model, options.cohort, Path(cache)
+        report(evaluate_fresh(*judged), options.card, command, trust_fresh(*judged))
 
 
 def _variant(options: argparse.Namespace) -> int:

@@ -7,8 +7,9 @@ from pathlib import Path
 import numpy as np
 
 from models.postprocess import SYNTHETIC
-from training.evaluation import Evaluation, table_lines
+from training.evaluation import Evaluation, honesty, table_lines
 from training.evaluation.classes import ClassEvaluation
+from training.evaluation.honesty import Honesty
 from training.evaluation.regression import RegressionEvaluation
 from training.plots import write_plots
 from training.recipes import recipe
@@ -22,14 +23,18 @@ CAPTIONS = {
     "reliability.png": "Reliability: how often what was given a probability was true",
     "confusion.png": "Confusion: true class against the likeliest",
     "auc.png": "AUC of each class, the model and its baselines",
+    "net-benefit.png": "Decision curve: what acting on an answer gains over treating everybody or nobody",
     "field-attention.png": "Mean attention over the metadata fields; attention is not importance",
 }
 
 
-def write_card(evaluation: Evaluation, folder: Path, command: str) -> None:
-    """Write card.md and its plots."""
-    pictures = [f"![{CAPTIONS[name]}](plots/{name})" for name in write_plots(evaluation, folder / "plots")]
-    (folder / "card.md").write_text("\n".join([*_head(evaluation), *_results(evaluation, command), "", *pictures]) + "\n")
+def write_card(evaluation: Evaluation, folder: Path, command: str, honest: Honesty | None = None) -> None:
+    """Write card.md and its plots; with `honest`, how far to trust the numbers too, and evaluation.json."""
+    pictures = [f"![{CAPTIONS[name]}](plots/{name})" for name in write_plots(evaluation, folder / "plots", honest)]
+    trust = honesty.lines(honest) if honest else []
+    (folder / "card.md").write_text("\n".join([*_head(evaluation), *trust, *_results(evaluation, command), "", *pictures]) + "\n")
+    if honest:
+        honesty.store(honest, folder / "evaluation.json")
 
 
 def _head(evaluation: Evaluation) -> list[str]:

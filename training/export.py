@@ -16,12 +16,12 @@ from models.golden import Golden
 from models.postprocess import SYNTHETIC
 from models.spec import Measured, ModelSpec, Panel, Range, answer_names, features_name
 from models.study import Study, read_study
+from training.calibration import recalibrated
 from training.data import Cohort, Indices
 from training.explanations import export_explanations
 from training.fit import Task, load_network
 from training.genetics import with_modes
 from training.graphs import ABSOLUTE_TOLERANCE, OPSET, ParityError, in_half_precision, run_onnx, stamp, strip
-from training.metrics import conformal
 from training.thresholds import chosen_thresholds, unproven
 
 PARITY_CASES = 32
@@ -75,17 +75,16 @@ def measured(tasks: tuple[Task, ...], cohort: Cohort, training_data: str) -> Mea
     )
     ranges = {name: field_range for name in _numbers(spec) if (field_range := _range(spec, name, cohort, tasks[-1].split.train))}
     validation = cohort.targets[tasks[-1].split.validation], held_out[-1]["validation"].astype(np.float64)
-    return Measured(
+    chosen = Measured(
         training_data=training_data,
         recipe=recipe.name,
         seed=recipe.seed,
-        errors={part.name: conformal(target[:, 0], estimate[:, 0]) for part in spec.regressions},
-        errors_without_context={part.name: conformal(target[:, 0], bare[:, 0]) for part in spec.regressions},
         field_ranges=ranges,
         thresholds={name: value for part in spec.classifications for name, value in chosen_thresholds(part, *validation).items()},
         unproven=tuple(name for part in spec.classifications for name in unproven(part, *validation)),
         panel=_panel(spec, cohort, tasks[-1].split.train),
     )
+    return recalibrated(spec, chosen, target, estimate, bare)
 
 
 def write_graph(

@@ -12,19 +12,23 @@ from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import torch
 
 from models import SPECS
 from models.postprocess import SYNTHETIC
-from models.spec import ModelSpec
+from models.spec import Measured, ModelSpec, answer_names
 from models.study import Part, Study
+from training.calibration import recalibrated
 from training.card import detail_lines, write_card
 from training.data import Cohort, Split, load, splits, with_panel
 from training.evaluation import Evaluation, evaluate_artifact, evaluate_run, table_lines
+from training.evaluation.honesty import Honesty, honesty, lines
+from training.evaluation.tables import outputs_of
 from training.export import export_baseline, export_model
 from training.fit import Task, check_record, fit, tasks_of
-from training.graphs import artifact_spec
-from training.recipes import FRESH_CASES, FRESH_SEED, REFERENCE_SEED, Recipe, recipe
+from training.graphs import artifact_spec, stamp
+from training.recipes import CALIBRATION_CASES, CALIBRATION_SEED, FRESH_SEED, REFERENCE_SEED, Recipe, recipe
 
 
 @dataclass(frozen=True)
@@ -110,22 +114,48 @@ def evaluate_fresh(artifact: Path, model: str, cohort_folder: Path, cache: Path)
     return evaluate_artifact(artifact, cohort, f"Cohort {cohort_folder.name}")
 
 
-def report(evaluation: Evaluation, card: Path | None, command: str) -> None:
+def trust_fresh(artifact: Path, model: str, cohort_folder: Path, cache: Path) -> Honesty:
+    """How far an artifact is to be trusted on the same cohort: calibration, coverage, groups, and shifts."""
+    return honesty(artifact, read_cohort(model, cohort_folder, cache, artifact_spec(artifact / "model.onnx")))
+
+
+def calibrate(artifact: Path, model: str, cohort_folder: Path, cache: Path, out: Path) -> Measured:
+    """Measure anew on a cohort how honest an artifact's probabilities, intervals and sets are, and write that into `out`.
+
+    No weight changes, and no decision: thresholds are carried to the new scale. The cohort is one that did not train the network.
+    """
+    spec = artifact_spec(artifact / "model.onnx")
+    if spec.measured is None:
+        raise FileNotFoundError(f"{artifact}: the artifact says nothing of how it was made")
+    cohort = read_cohort(model, cohort_folder, cache, spec)
+    name, mask = answer_names(spec)[0], spec.table.mask
+    kept = np.array([float(field.required) for field in spec.table.network_fields], np.float32)
+    hidden = {mask: cohort.tensors[mask] * kept} if len(kept) else {}
+    estimate, bare = (outputs_of(artifact / "model.onnx", cohort, changed)[name].astype(np.float64) for changed in ({}, hidden))
+    measured = recalibrated(spec, spec.measured, cohort.targets, estimate, bare)
+    if out != artifact:
+        shutil.copytree(artifact, out, dirs_exist_ok=True)
+    stamp(out / "model.onnx", {"spec": spec.with_measured(measured).model_dump_json(), "spec_digest": spec.digest()})
+    return measured
+
+
+def report(evaluation: Evaluation, card: Path | None, command: str, honest: Honesty | None = None) -> None:
     """Print the table; write the card where a folder is given."""
-    print("\n".join([evaluation.protocol, *table_lines(evaluation), *detail_lines(evaluation)]))
+    print("\n".join([evaluation.protocol, *table_lines(evaluation), *detail_lines(evaluation), *(lines(honest) if honest else [])]))
     for metric, spread in evaluation.fold_spread.items():
         print(f"mean over folds, {metric}: {spread}")
     if card is not None:
-        write_card(evaluation, card, command)
+        write_card(evaluation, card, command, honest)
         print(f"wrote {card / 'card.md'}")
 
 
 def reference_artifact(model: str, work: Path) -> None:
     """Everything from nothing: cohort, networks, artifact, fresh cohort, card. Each finished step is kept and skipped."""
     write = importlib.import_module(f"training.phantoms.{model}").write
-    cohort, fresh = work / "cohorts" / f"{model}-seed{REFERENCE_SEED}", work / "cohorts" / f"{model}-seed{FRESH_SEED}"
     chosen = recipe(model, "reference")
-    for folder, cases, seed in ((cohort, chosen.phantom_cases, REFERENCE_SEED), (fresh, FRESH_CASES, FRESH_SEED)):
+    drawn = ((chosen.phantom_cases, REFERENCE_SEED), (CALIBRATION_CASES, CALIBRATION_SEED), (chosen.fresh_cases, FRESH_SEED))
+    cohort, unused, fresh = folders = [work / "cohorts" / f"{model}-seed{seed}" for _, seed in drawn]
+    for folder, (cases, seed) in zip(folders, drawn, strict=True):
         written = folder.with_name(f"{folder.name}.complete")
         if not written.exists():
             write(folder, cases, seed, rows=chosen.phantom_rows)
@@ -133,8 +163,9 @@ def reference_artifact(model: str, work: Path) -> None:
     run = open_run(chosen, work / model / "reference", cohort)
     fit_run(run)
     export_run(run, Path("artifacts") / model)
-    evaluation = evaluate_fresh(Path("artifacts") / model, model, fresh, work / model / "fresh")
-    report(evaluation, Path("artifacts") / model, f"python -m training artifacts {model}")
+    calibrate(Path("artifacts") / model, model, unused, work / model / "calibration", Path("artifacts") / model)
+    judged = Path("artifacts") / model, model, fresh, work / model / "fresh"
+    report(evaluate_fresh(*judged), judged[0], f"python -m training artifacts {model}", trust_fresh(*judged))
 
 
 def example(model: str) -> Study:

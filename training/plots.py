@@ -12,23 +12,29 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from models.regression import boundary
+from training.calibration import reliability
 from training.evaluation import Evaluation
 from training.evaluation.classes import ClassEvaluation
+from training.evaluation.honesty import Honesty
 from training.evaluation.regression import RegressionEvaluation
+from training.evaluation.served import Served
 from training.metrics import Floats
 
 mpl.use("Agg")
 BLUE, ORANGE, GREY = "#2a6f97", "#d1495b", "#8d99ae"
 COLOURS, STYLES = (BLUE, ORANGE, "#5c946e"), ("-", "--", "-.", ":")
-BINS = 10
+CURVES = ("malignant", "low_bone_mass", "osteoporosis", "ad", "pleural_effusion", "cardiomegaly")
 
 
-def write_plots(evaluation: Evaluation, folder: Path) -> list[str]:
+def write_plots(evaluation: Evaluation, folder: Path, honest: Honesty | None = None) -> list[str]:
     """One PNG for each question; returns their file names."""
     folder.mkdir(parents=True, exist_ok=True)
     for old in folder.glob("*.png"):
         old.unlink()
     drawings = _drawings(evaluation)
+    if honest:
+        drawings["reliability"] = lambda axes: _reliability(axes, honest)
+        drawings["net-benefit"] = lambda axes: _net_benefit(axes, honest.told)
     for name, draw in drawings.items():
         figure = Figure(figsize=(5, 4.2), layout="constrained")
         draw(figure.subplots())
@@ -45,7 +51,6 @@ def _drawings(evaluation: Evaluation) -> dict[str, Callable[[Axes], None]]:
             "roc": lambda axes: _roc_below(axes, evaluation),
         }
     if isinstance(evaluation, ClassEvaluation):
-        drawings["reliability"] = lambda axes: _reliability(axes, evaluation)
         if evaluation.part.exclusive:
             drawings["roc"] = lambda axes: _roc_classes(axes, evaluation)
             drawings["confusion"] = lambda axes: _confusion(axes, evaluation)
@@ -109,15 +114,30 @@ def _finish_roc(axes: Axes, title: str) -> None:
     axes.set(xlabel="1 - specificity", ylabel="sensitivity", title=title)
 
 
-def _reliability(axes: Axes, evaluation: ClassEvaluation) -> None:
-    known = ~np.isnan(evaluation.model.target)
-    truth, told = evaluation.model.target[known], evaluation.model.estimate[known]
-    bins = np.minimum((told * BINS).astype(int), BINS - 1)
-    points = np.array([(told[bins == b].mean(), truth[bins == b].mean(), (bins == b).sum()) for b in np.unique(bins)])
+def _reliability(axes: Axes, honest: Honesty) -> None:
+    """All findings pooled, as the network says it and as it is told."""
     axes.plot([0, 1], [0, 1], color=GREY, lw=0.8)
-    axes.plot(points[:, 0], points[:, 1], color=BLUE, lw=1)
-    axes.scatter(points[:, 0], points[:, 1], s=10 + 200 * points[:, 2] / points[:, 2].sum(), color=BLUE)
-    axes.set(xlabel="probability given", ylabel="share that was true", title="Reliability; area: how many decisions")
+    for some, colour, label in ((honest.raw, ORANGE, "as the network says it"), (honest.told, BLUE, "as it is told")):
+        probable, true, _ = reliability(some.truth.ravel(), some.told.ravel())
+        axes.plot(probable, true, color=colour, lw=1, marker="o", ms=4, label=label)
+    axes.legend(fontsize=7)
+    axes.set(xlabel="probability", ylabel="share that was true", title="Reliability; each point is a tenth of the decisions")
+
+
+def _net_benefit(axes: Axes, told: Served) -> None:
+    """What is gained by acting from a probability on (Vickers & Elkin, Medical Decision Making 2006), of the findings in CURVES."""
+    limits = np.linspace(0.02, 0.9, 60)
+    odds = limits / (1 - limits)
+    for name, colour in zip([name for name in told.findings if name in CURVES], COLOURS, strict=False):
+        truth, score = (some[:, told.findings.index(name)] for some in (told.truth, told.told))
+        truth, score = truth[~np.isnan(truth)], score[~np.isnan(truth)]
+        called = score[:, np.newaxis] >= limits
+        gained = (called & (truth[:, np.newaxis] > 0.5)).mean(0) - (called & (truth[:, np.newaxis] < 0.5)).mean(0) * odds
+        axes.plot(limits, gained, color=colour, lw=1.2, label=name)
+        axes.plot(limits, truth.mean() - (1 - truth.mean()) * odds, color=colour, lw=0.8, ls=":", label=f"everybody ({name})")
+    axes.axhline(0, color=GREY, lw=0.8)
+    axes.set(ylim=(-0.05, None), xlabel="probability from which one acts", ylabel="net benefit", title="Decision curve; zero: nobody")
+    axes.legend(fontsize=7)
 
 
 def _confusion(axes: Axes, evaluation: ClassEvaluation) -> None:

@@ -236,6 +236,13 @@ class QualityOut(Out):
     detail: str
 
 
+class ClassSetOut(Out):
+    """Exclusive classes among which the true one is with probability `level` (split-conformal, on cases like those of training)."""
+
+    level: float
+    findings: tuple[str, ...] = Field(min_length=1)
+
+
 class PredictionOut(Out):
     """The answer."""
 
@@ -243,6 +250,7 @@ class PredictionOut(Out):
     model: ModelIdentityOut
     measurements: tuple[MeasurementOut, ...]
     findings: tuple[FindingOut, ...]
+    prediction_sets: tuple[ClassSetOut, ...] | None = Field(None, description="Of exclusive classes; absent for models that have none")
     attention: AttentionOut
     explanations: dict[str, tuple[ExplanationOut, ...]] = {}
     inputs: InputsOut
@@ -264,6 +272,7 @@ class PredictionOut(Out):
             "model": identity_of(identity),
             "measurements": prediction.measurements,
             "findings": prediction.findings,
+            "prediction_sets": prediction.prediction_sets or None,
             "attention": {
                 "metadata": prediction.metadata_attention, "images": prediction.image_attention, "regions": prediction.regions or None,
             },

@@ -46,7 +46,7 @@ def test_the_commands_end_with_a_card(commands, capsys):
     card = (commands / "artifact" / "card.md").read_text()
     assert "| R2 |" in card
     assert {path.name for path in (commands / "artifact" / "plots").iterdir()} == {
-        "predicted.png", "bland-altman.png", "roc.png", "field-attention.png"
+        "predicted.png", "bland-altman.png", "roc.png", "field-attention.png", "reliability.png", "net-benefit.png"
     }  # fmt: skip
 
 

@@ -86,5 +86,5 @@ def test_its_card_says_what_it_is():
     assert "Not for clinical use" in card
     assert SPEC.digest()[:19] in card
     pictures = [line.split("(")[1].rstrip(")") for line in card.splitlines() if line.startswith("![")]
-    assert len(pictures) == 4
+    assert len(pictures) == 6
     assert all((ARTIFACT / picture).exists() for picture in pictures)

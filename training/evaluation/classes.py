@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from models.calibration import calibrated
 from models.prediction import Tensors
 from models.spec import Classification, ModelSpec
 from training.class_metrics import class_metrics, primary
@@ -41,7 +42,7 @@ def evaluate_artifact(spec: ModelSpec, folder: Path, cohort: Cohort, protocol: s
     part, model = spec.classifications[0], next(iter(recipe(spec.name, "reference").variants))
     graphs, groups = artifact_graphs(folder, model), _groups(cohort)
     outputs = {variant: outputs_of(path, cohort) for variant, path in graphs.items()}
-    scored = {variant: _scored(part, output, cohort) for variant, output in outputs.items()}
+    scored = {variant: _scored(part, output, cohort, spec if variant == model else None) for variant, output in outputs.items()}
     return ClassEvaluation(
         spec, scored, tabulated(scored, class_metrics(part), groups), protocol, advantages(scored, class_metrics(part), groups),
         field_attention=mean_attention(spec, outputs[model], cohort),
@@ -65,8 +66,9 @@ def evaluate_run(tasks_by_variant: Mapping[str, tuple[Task, ...]], cohort: Cohor
     )  # fmt: skip
 
 
-def _scored(part: Classification, outputs: Tensors, cohort: Cohort) -> Scored:
-    return Scored(cohort.targets, outputs[part.tensor].astype(np.float64))
+def _scored(part: Classification, outputs: Tensors, cohort: Cohort, spec: ModelSpec | None = None) -> Scored:
+    """With the spec of the model that was calibrated: as its probabilities are told."""
+    return Scored(cohort.targets, calibrated(part, outputs[part.tensor].astype(np.float64), spec.measured if spec else None))
 
 
 def _groups(cohort: Cohort) -> list[str]:
@@ -79,6 +81,6 @@ def _hidden(path: Path, spec: ModelSpec, cohort: Cohort) -> Estimate | None:
     if kept.all():
         return None
     part, mask = spec.classifications[0], cohort.tensors[spec.table.mask]
-    scored = _scored(part, outputs_of(path, cohort, {spec.table.mask: mask * kept}), cohort)
+    scored = _scored(part, outputs_of(path, cohort, {spec.table.mask: mask * kept}), cohort, spec)
     name = primary(part)
     return bootstrap(scored, {name: class_metrics(part)[name]}, groups=_groups(cohort))[name]

@@ -9,7 +9,8 @@ from dataclasses import dataclass, field, replace
 Options = Mapping[str, object]
 
 REFERENCE_SEED = 1  # the phantoms that the reference artifacts learn from
-FRESH_CASES, FRESH_SEED = 500, 2  # another seed draws other patients: none of them seen by any fit
+FRESH_SEED = 2  # another seed draws other patients: none of them seen by any fit
+CALIBRATION_CASES, CALIBRATION_SEED = 600, 5  # calibrate the reference artifacts: more than a recipe's own split holds out
 EXAMPLE_SEED = 3
 
 
@@ -55,6 +56,7 @@ class Recipe:
     teachers: Mapping[str, str] = field(default_factory=dict)  # variant -> the variant that it learns from, which is trained first
     paper: str = ""  # whom the model is after
     phantom_cases: int = 2500  # the phantom cohort that a reference artifact learns from
+    fresh_cases: int = 500  # the phantom cohort that it is judged on
     phantom_rows: int = 384  # of a film: above what the networks see, and quick to draw
     augmentation: Augmentation = field(default_factory=Augmentation)
 

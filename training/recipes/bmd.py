@@ -26,6 +26,7 @@ REFERENCE = Recipe(
     learning_rate=2e-3,
     trunk_learning_rate=2e-3,  # from scratch: no pretrained trunk to be careful with
     paper="Zhang et al., arXiv:2511.14604",
+    fresh_cases=1500,
     augmentation=Augmentation(rotation_degrees=4.0, translation=0.03, scale=0.05, brightness=0.05, contrast=0.10, mirror=0.05),
 )
 

@@ -29,6 +29,7 @@ REFERENCE = Recipe(
     trunk_learning_rate=2e-3,  # from scratch: no pretrained trunk to be careful with
     paper=PAPER_NAME,
     phantom_cases=2200,
+    fresh_cases=1500,
     phantom_rows=256,
     augmentation=TURNED,
 )

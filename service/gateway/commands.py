@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import asyncio
 import signal
 import sys
 import threading
 import time
+from functools import partial
 from pathlib import Path
 
 from service.errors import ServiceError
@@ -20,15 +22,15 @@ from service.telemetry import start_logging
 EXPLAINED = "docs/gateway.md explains the file."
 
 
-def add_gateway(commands: argparse._SubParsersAction) -> None:  # type: ignore[type-arg]
-    """Add the command and its own."""
+def add_gateway(commands: argparse._SubParsersAction, protocol: type[asyncio.Protocol]) -> None:  # type: ignore[type-arg]
+    """Add the command and its own; `protocol` is how the gateway's door for STOW-RS speaks HTTP."""
     parser = commands.add_parser("gateway", help="take studies from an archive and deliver results to it", epilog=EXPLAINED)
     doctor = commands.add_parser("doctor", help="try everything that a gateway's configuration names, and say what to change")
     doctor.add_argument("file", type=Path, help="the configuration, a TOML file")
     doctor.set_defaults(command=_doctor)
     inner = parser.add_subparsers(required=True, metavar="COMMAND")
     for name, run, what in (
-        ("run", _run, "receive, evaluate and deliver until stopped"),
+        ("run", partial(_run, protocol), "receive, evaluate and deliver until stopped"),
         ("check", _check, "say what is wrong with a configuration, or that nothing is"),
         ("route", _route, "say where files would go, and why they would go nowhere"),
         ("status", _status, "how much waits, what failed, and which deliveries were given up"),
@@ -43,14 +45,16 @@ def add_gateway(commands: argparse._SubParsersAction) -> None:  # type: ignore[t
             command.add_argument("--calling", default="ANY", help="the AE title that would send them (default: %(default)s)")
 
 
-def _run(options: argparse.Namespace) -> int:
+def _run(protocol: type[asyncio.Protocol], options: argparse.Namespace) -> int:
     config = GatewayConfig.load(options.file)
     start_logging("info")
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
-    with gateway(config) as receiver:
-        _say(f"{' and '.join(config.receive.ae_titles)} listens on {config.receive.host}:{receiver.port}", sys.stderr)
+    with gateway(config, protocol) as doors:
+        _say(f"{' and '.join(config.receive.ae_titles)} listens on {config.receive.host}:{doors.dimse.port}", sys.stderr)
+        if config.web is not None and doors.web is not None:
+            _say(f"STOW-RS is taken on {config.web.host}:{doors.web.port}", sys.stderr)
         stop.wait()
     return 0
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import logging
 import os
@@ -9,15 +10,19 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 from service.gateway.config import GatewayConfig, GatewayConfigError
 from service.gateway.delivery import Deliverer
+from service.gateway.intake import Intake
 from service.gateway.ledger import Ledger
-from service.gateway.metrics import Door, GatewayMetrics, Waiting
+from service.gateway.metrics import Door, GatewayMetrics, Waiting, WebDoor
 from service.gateway.receiver import Receiver
 from service.gateway.service import Service
 from service.gateway.spool import Spool
+from service.gateway.stow_door import StowDoor
+from service.gateway.web_server import WebServer, token_of
 from service.gateway.worker import Worker
 
 log = logging.getLogger("chiasm.gateway")
@@ -26,9 +31,20 @@ HOUSEKEEPING_S = 60.0
 ORPHAN_S = 3600.0  # a file that nothing refers to for so long was left by a crash
 
 
+@dataclass(frozen=True)
+class Doors:
+    """Where instances come in: by DIMSE, and by STOW-RS where that is configured."""
+
+    dimse: Receiver
+    web: WebServer | None
+
+
 @contextmanager
-def gateway(config: GatewayConfig, clock: Callable[[], float] = time.time) -> Iterator[Receiver]:
-    """Everything running, until the block ends: the door closes first, then what is in hand is finished."""
+def gateway(config: GatewayConfig, protocol: type[asyncio.Protocol], clock: Callable[[], float] = time.time) -> Iterator[Doors]:
+    """Everything running, until the block ends: the doors close first, then what is in hand is finished.
+
+    `protocol` is how the door for STOW-RS speaks HTTP.
+    """
     spool, ledger, metrics = Spool(config.spool), Ledger(config.spool / LEDGER), GatewayMetrics()
     stop = threading.Event()
     with ExitStack() as stack:
@@ -47,14 +63,28 @@ def gateway(config: GatewayConfig, clock: Callable[[], float] = time.time) -> It
             thread.start()
             stack.callback(thread.join)
         stack.callback(stop.set)
-        receiver = Receiver(config.receive, spool, ledger, clock)
-        metrics.watch(Door(receiver))
-        receiver.start()
-        stack.callback(receiver.stop)
+        doors = _opened(config, Intake(config.receive, spool, ledger, clock), protocol, metrics, stack)
         if config.metrics_port:
             stack.enter_context(_metrics_server(config, metrics))
         log.info("the gateway listens")
-        yield receiver
+        yield doors
+
+
+def _opened(
+    config: GatewayConfig, intake: Intake, protocol: type[asyncio.Protocol], metrics: GatewayMetrics, stack: ExitStack
+) -> Doors:
+    receiver, server = Receiver(config.receive, intake), None
+    metrics.watch(Door(receiver))
+    if config.web is not None:
+        door = StowDoor(config, config.web, intake, token_of(config.web))
+        metrics.watch(WebDoor(door))
+        server = WebServer(config.web, door, protocol)
+    receiver.start()
+    stack.callback(receiver.stop)
+    if server is not None:
+        server.start()
+        stack.callback(server.stop)
+    return Doors(receiver, server)
 
 
 def _only_one(spool: Spool) -> int:

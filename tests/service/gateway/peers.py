@@ -90,17 +90,18 @@ def stored(folder: Path) -> list[Dataset]:
 
 
 @contextmanager
-def orthanc(folder: Path) -> Iterator[tuple[int, int]]:
-    """An archive with DICOMweb: its ports for DICOM and for HTTP."""
+def orthanc(folder: Path, servers: dict[str, str] | None = None, **settings: Any) -> Iterator[tuple[int, int]]:
+    """An archive with DICOMweb, and the servers that it sends to: its ports for DICOM and for HTTP."""
     if not DICOM_WEB.exists():
         pytest.skip("Orthanc's DICOMweb plug-in is not installed")
     dicom, http = free_port(), free_port()
-    settings = {
+    told = {
         "StorageDirectory": str(folder), "IndexDirectory": str(folder), "Plugins": [str(DICOM_WEB)], "HttpPort": http, "DicomPort": dicom,
-        "DicomAet": "PACS", "AuthenticationEnabled": False, "RemoteAccessAllowed": False, "DicomWeb": {"Enable": True},
+        "DicomAet": "PACS", "AuthenticationEnabled": False, "RemoteAccessAllowed": False,
+        "DicomWeb": {"Enable": True, "Servers": {name: [url] for name, url in (servers or {}).items()}}, **settings,
     }  # fmt: skip
     path = folder / "orthanc.json"
-    path.write_text(json.dumps(settings))
+    path.write_text(json.dumps(told))
     with running(["Orthanc", str(path)], http):
         until = time.monotonic() + 30
         while httpx.get(f"http://127.0.0.1:{http}/system").status_code != 200:

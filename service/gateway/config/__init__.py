@@ -1,0 +1,38 @@
+"""The gateway's configuration: one TOML file that a person reads, checked when it is loaded.
+
+``docs/gateway.md`` explains it; ``python -m service gateway check FILE`` says what is wrong with one.
+"""
+
+from service.gateway.config.destinations import (
+    ARCHIVES,
+    Destination,
+    DicomDestination,
+    Kind,
+    StowDestination,
+    WebhookDestination,
+)
+from service.gateway.config.doors import Caller, Receive, Web
+from service.gateway.config.file import GatewayConfig, Retry
+from service.gateway.config.routes import Priority, Route
+from service.gateway.config.section import GatewayConfigError, Section, Title, Tls, WebSide
+
+__all__ = [
+    "ARCHIVES",
+    "Caller",
+    "Destination",
+    "DicomDestination",
+    "GatewayConfig",
+    "GatewayConfigError",
+    "Kind",
+    "Priority",
+    "Receive",
+    "Retry",
+    "Route",
+    "Section",
+    "StowDestination",
+    "Title",
+    "Tls",
+    "Web",
+    "WebSide",
+    "WebhookDestination",
+]

@@ -21,7 +21,7 @@ from functools import cache, partial
 from io import BytesIO
 from typing import Any, Self
 
-from pynetdicom import _config
+from pynetdicom import _config, register_uid
 from pynetdicom.association import Association
 from pynetdicom.dimse import DIMSEServiceProvider
 from pynetdicom.dimse_messages import DIMSEMessage
@@ -29,6 +29,7 @@ from pynetdicom.dimse_primitives import C_STORE
 from pynetdicom.events import Event
 from pynetdicom.pdu_primitives import P_DATA
 from pynetdicom.presentation import PresentationContext, build_context
+from pynetdicom.service_class import StorageServiceClass
 from pynetdicom.transport import ThreadedAssociationServer
 
 from service.gateway.conformance import TRANSFER_SYNTAXES, VERIFICATION, storage_classes
@@ -64,7 +65,9 @@ class SharedContexts(list[PresentationContext]):
 
 @cache
 def supported_contexts(private: tuple[str, ...] = ()) -> SharedContexts:
-    """Verification, and every storage class in every transfer syntax."""
+    """Verification, and every storage class in every transfer syntax; pynetdicom is told that a private one is one."""
+    for uid in private:
+        register_uid(uid, f"Private_{uid.replace('.', '_')}", StorageServiceClass)
     others = [uid for uid in TRANSFER_SYNTAXES if uid not in (*PREFERRED, *LAST)]
     syntaxes: list[Any] = [*PREFERRED, *others, *LAST]
     storage = [build_context(sop_class, syntaxes) for sop_class in storage_classes(private)]

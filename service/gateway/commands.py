@@ -15,8 +15,12 @@ from service.errors import ServiceError
 from service.gateway.config import GatewayConfig
 from service.gateway.doctor import examine
 from service.gateway.headers import keywords_of
+from service.gateway.intake import Intake
 from service.gateway.ledger import Ledger
-from service.gateway.running import LEDGER, gateway
+from service.gateway.pull import Puller, source_of
+from service.gateway.running import LEDGER, gateway, open_ledger
+from service.gateway.spool import Spool
+from service.gateway.studies import Pulled, Wanted
 from service.telemetry import start_logging
 
 EXPLAINED = "docs/gateway.md explains the file."
@@ -33,12 +37,15 @@ def add_gateway(commands: argparse._SubParsersAction, protocol: type[asyncio.Pro
         ("run", partial(_run, protocol), "receive, evaluate and deliver until stopped"),
         ("check", _check, "say what is wrong with a configuration, or that nothing is"),
         ("route", _route, "say where files would go, and why they would go nowhere"),
+        ("pull", _pull, "fetch studies from a peer"),
         ("status", _status, "how much waits, what failed, and which deliveries were given up"),
         ("again", _again, "evaluate failed studies again, and send again what was given up"),
     ):
         command = inner.add_parser(name, help=what, description=what.capitalize() + ".")
         command.add_argument("file", type=Path, help="the configuration, a TOML file")
         command.set_defaults(command=run)
+        if name == "pull":
+            _add_pull(command)
         if name == "route":
             command.add_argument("instances", type=Path, nargs="+", help="DICOM files, as an archive would send them")
             command.add_argument("--called", default="", help="the AE title that they would be sent to (default: the first of the file)")
@@ -90,6 +97,31 @@ def _route(options: argparse.Namespace) -> int:
     return 0
 
 
+def _add_pull(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--peer", required=True, metavar="NAME", help="which of the configuration's peers")
+    wanted = command.add_mutually_exclusive_group(required=True)
+    wanted.add_argument("--study", default="", metavar="UID", help="one study, by its Study Instance UID")
+    wanted.add_argument("--accession", default="", metavar="NUMBER", help="the studies of an accession number")
+    wanted.add_argument("--patient", default="", metavar="ID", help="every study of a patient")
+    command.add_argument("--priors", type=int, default=0, metavar="COUNT", help="also so many earlier studies of the same patient")
+
+
+def _pull(options: argparse.Namespace) -> int:
+    config = GatewayConfig.load(options.file)
+    ledger, failed = open_ledger(config), 0
+    intake = Intake(config.receive, Spool(config.spool), ledger)
+    wanted = Wanted(options.study, options.accession, options.patient)
+    for study, came in Puller(source_of(config, options.peer, intake)).run(wanted, options.priors):
+        if isinstance(came, Pulled):
+            _say(f"study {study.study_uid}: {came.stored} instances came, {came.failed} did not")
+            failed += came.failed
+        else:
+            _say(f"study {study.study_uid}: {came}")
+            failed += 1
+    ledger.close()
+    return 1 if failed else 0
+
+
 def _status(options: argparse.Namespace) -> int:
     ledger = _ledger(options)
     for (what, state), count in sorted(ledger.counts().items()):
@@ -112,10 +144,10 @@ def _again(options: argparse.Namespace) -> int:
 
 
 def _ledger(options: argparse.Namespace) -> Ledger:
-    path = GatewayConfig.load(options.file).spool / LEDGER
-    if not path.exists():
+    config = GatewayConfig.load(options.file)
+    if not (config.spool / LEDGER).exists():
         raise ServiceError(f"the spool has no {LEDGER}: the gateway has never run with this file")
-    return Ledger(path)
+    return open_ledger(config)
 
 
 def _say(line: str, stream: object = None) -> None:

@@ -15,6 +15,11 @@ import mmap
 import threading
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import cast
+
+from pynetdicom.dimse_primitives import C_STORE
+from pynetdicom.events import Event
 
 from models.decode import Limits
 from models.decode.dataset import read_file_meta
@@ -47,6 +52,33 @@ class RefusedError(Exception):
         self.status = status
 
 
+@dataclass(frozen=True)
+class Sent:
+    """By whom instances were sent, and what was said of all of them."""
+
+    called: str
+    calling: str
+    study_uid: str = ""  # where they were sent to one study
+    expected: int = 0  # instances of the study, where somebody has said
+
+
+@dataclass(frozen=True)
+class Named:
+    """What an instance is announced as."""
+
+    sop_class: str
+    sop_uid: str
+    syntax: str
+
+    @classmethod
+    def by(cls, event: Event) -> Named:
+        """In a C-STORE request, by the presentation context that it came by. Raises RefusedError where they differ (PS3.7 9.1.1.1)."""
+        request, context = cast(C_STORE, event.request), event.context
+        if request.AffectedSOPClassUID != context.abstract_syntax:
+            raise RefusedError(SOP_CLASS_NOT_SUPPORTED)
+        return cls(str(context.abstract_syntax), str(request.AffectedSOPInstanceUID), str(context.transfer_syntax))
+
+
 def status_of(error: Exception) -> int:
     """What the sender of an instance is told. Whatever went wrong, the sender has to keep it, and may send the next one."""
     if isinstance(error, RefusedError):
@@ -70,6 +102,17 @@ class Intake:
         """An instance that comes piece by piece; where the block ends before `Incoming.finish`, nothing of it is left."""
         with self._spool.draft() as draft:
             yield Incoming(self, draft, called, calling)
+
+    def keep(self, sent: Sent, named: Named, data: memoryview) -> int:
+        """Take in an instance that is in memory, as a C-STORE brings it; its status."""
+        try:
+            with self.incoming(sent.called, sent.calling) as incoming:
+                incoming.begin(named.sop_class, named.sop_uid, named.syntax)
+                incoming.write(data)
+                incoming.finish(sent.study_uid, sent.expected)
+        except Exception as error:  # noqa: BLE001  whatever it is, the sender has to keep the instance, and the association goes on
+            return status_of(error)
+        return SUCCESS
 
     def check_room(self, size: int) -> None:
         """Raise RefusedError where so many bytes do not fit above the watermark."""

@@ -17,7 +17,7 @@ from pynetdicom.dimse_primitives import C_STORE
 from service.gateway.admission import REJECTIONS, Admission, Refusal
 from service.gateway.config import Receive
 from service.gateway.identity import IMPLEMENTATION_UID, IMPLEMENTATION_VERSION
-from service.gateway.intake import OUT_OF_RESOURCES, SOP_CLASS_NOT_SUPPORTED, SUCCESS, Intake, RefusedError, status_of
+from service.gateway.intake import OUT_OF_RESOURCES, SUCCESS, Intake, Named, RefusedError, Sent
 from service.gateway.tls import Certificate, secured
 from service.gateway.upper_layer import (
     MAXIMUM_PDU,
@@ -154,26 +154,21 @@ class Receiver:
 
     def _kept(self, event: events.Event) -> int:
         """The status of an instance: success only after the spool and the ledger have it."""
-        try:
-            self._keep(event)
-        except Exception as error:  # noqa: BLE001  whatever it is, the sender has to keep the instance, and the association goes on
-            return status_of(error)
-        return SUCCESS
+        parties = _parties(event.assoc)
+        return kept(self._intake, Sent(parties["called"], parties["calling"]), event)
 
-    def _keep(self, event: events.Event) -> None:
-        request, context, parties = cast(C_STORE, event.request), event.context, _parties(event.assoc)
-        data = cast(Kept, request.DataSet)
-        if request.AffectedSOPClassUID != context.abstract_syntax:  # PS3.7 9.1.1.1
-            raise RefusedError(SOP_CLASS_NOT_SUPPORTED)
-        try:
-            if data.overflowed:
-                raise RefusedError(OUT_OF_RESOURCES)
-            with self._intake.incoming(parties["called"], parties["calling"]) as incoming:
-                incoming.begin(str(context.abstract_syntax), str(request.AffectedSOPInstanceUID), str(context.transfer_syntax))
-                incoming.write(data.getbuffer())
-                incoming.finish()
-        finally:
-            data.forget()
+
+def kept(intake: Intake, sent: Sent, event: events.Event) -> int:
+    """At EVT_C_STORE: take the instance in, and let its memory go; the status."""
+    data = cast(Kept, cast(C_STORE, event.request).DataSet)
+    try:
+        if data.overflowed:
+            return OUT_OF_RESOURCES
+        return intake.keep(sent, Named.by(event), data.getbuffer())
+    except RefusedError as refused:
+        return refused.status
+    finally:
+        data.forget()
 
 
 def _parties(association: Association) -> dict[str, str]:

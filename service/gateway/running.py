@@ -31,6 +31,11 @@ HOUSEKEEPING_S = 60.0
 ORPHAN_S = 3600.0  # a file that nothing refers to for so long was left by a crash
 
 
+def open_ledger(config: GatewayConfig) -> Ledger:
+    """The ledger of a configuration."""
+    return Ledger(config.spool / LEDGER)
+
+
 @dataclass(frozen=True)
 class Doors:
     """Where instances come in: by DIMSE, and by STOW-RS where that is configured."""
@@ -45,7 +50,7 @@ def gateway(config: GatewayConfig, protocol: type[asyncio.Protocol], clock: Call
 
     `protocol` is how the door for STOW-RS speaks HTTP.
     """
-    spool, ledger, metrics = Spool(config.spool), Ledger(config.spool / LEDGER), GatewayMetrics()
+    spool, ledger, metrics = Spool(config.spool), open_ledger(config), GatewayMetrics()
     stop = threading.Event()
     with ExitStack() as stack:
         stack.callback(ledger.close)

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from python_multipart.multipart import parse_options_header
 
 from service.errors import TooLargeRequestError, UnsupportedMediaTypeError
-from service.gateway.intake import SUCCESS, Incoming, Intake, status_of
+from service.gateway.intake import SUCCESS, Incoming, Intake, Sent, status_of
 from service.multipart import Headers, Multipart
 
 DICOM, RELATED = b"application/dicom", b"multipart/related"
@@ -35,16 +35,6 @@ def boundary_of(content_type: str) -> bytes:
     if kind.lower() != RELATED or options.get(b"type", DICOM).lower() != DICOM:
         raise UnsupportedMediaTypeError('the body is not multipart/related; type="application/dicom"')
     return options.get(b"boundary", b"")
-
-
-@dataclass(frozen=True)
-class Sent:
-    """By whom instances were sent, and what was said of all of them."""
-
-    called: str
-    calling: str
-    study_uid: str = ""  # where they were sent to one study
-    expected: int = 0  # instances of the study, where somebody has said
 
 
 class Storing:

@@ -29,8 +29,8 @@ from service.errors import (
 from service.gateway.admission import Admission
 from service.gateway.config import GatewayConfig, Web
 from service.gateway.identity import is_uid
-from service.gateway.intake import OUT_OF_RESOURCES, Intake, RefusedError
-from service.gateway.storing import Outcome, Sent, Storing, boundary_of
+from service.gateway.intake import OUT_OF_RESOURCES, Intake, RefusedError, Sent
+from service.gateway.storing import Outcome, Storing, boundary_of
 from service.gateway.tls import NO_CERTIFICATE
 from service.telemetry import fault, log
 

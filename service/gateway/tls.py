@@ -10,7 +10,8 @@ import ssl
 from dataclasses import dataclass
 from typing import Any, Self
 
-from service.gateway.config import GatewayConfigError, Tls
+from service.gateway.config import GatewayConfigError, Tls, WebSide
+from service.gateway.errors import TransientError
 
 
 @dataclass(frozen=True)
@@ -54,6 +55,22 @@ def server_context(tls: Tls) -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.verify_mode = ssl.CERT_REQUIRED
     return _loaded(context, tls)
+
+
+def web_context(side: WebSide) -> ssl.SSLContext | bool:
+    """For who asks over HTTPS: the authorities of the configuration, or those of the system, and a certificate where we have one.
+
+    Raises TransientError where a file is missing or does not fit: it may be about to be renewed.
+    """
+    if side.authorities is None and side.certificate is None:
+        return True
+    try:
+        context = ssl.create_default_context(cafile=side.authorities)
+        if side.certificate is not None:
+            context.load_cert_chain(side.certificate, side.key)
+    except OSError:  # ssl.SSLError is one
+        raise TransientError("the certificate, key or authorities of the other side cannot be read") from None
+    return context
 
 
 def secured(tls: Tls | None, where: str) -> ssl.SSLContext | None:

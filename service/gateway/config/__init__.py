@@ -13,17 +13,21 @@ from service.gateway.config.destinations import (
 )
 from service.gateway.config.doors import Caller, Receive, Web
 from service.gateway.config.file import GatewayConfig, Retry
+from service.gateway.config.peers import DicomPeer, Peer, WebPeer
 from service.gateway.config.routes import Priority, Route
-from service.gateway.config.section import GatewayConfigError, Section, Title, Tls, WebSide
+from service.gateway.config.section import DicomSide, GatewayConfigError, Section, Title, Tls, WebSide
 
 __all__ = [
     "ARCHIVES",
     "Caller",
     "Destination",
     "DicomDestination",
+    "DicomPeer",
+    "DicomSide",
     "GatewayConfig",
     "GatewayConfigError",
     "Kind",
+    "Peer",
     "Priority",
     "Receive",
     "Retry",
@@ -33,6 +37,7 @@ __all__ = [
     "Title",
     "Tls",
     "Web",
+    "WebPeer",
     "WebSide",
     "WebhookDestination",
 ]

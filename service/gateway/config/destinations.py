@@ -6,21 +6,16 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from service.gateway.config.section import Section, Title, Tls, WebSide
+from service.gateway.config.section import DicomSide, WebSide
 
 Kind = Literal["report", "page"]
 
 
-class DicomDestination(Section):
+class DicomDestination(DicomSide):
     """An archive that takes results by C-STORE."""
 
     kind: Literal["dicom"]
     name: str
-    ae_title: Title
-    host: str
-    port: int = Field(ge=1, le=65535)
-    calling_ae_title: Title = "CHIASM"
-    tls: Tls | None = None
     sends: tuple[Kind, ...] = ("report", "page")
 
 

@@ -11,6 +11,7 @@ from pydantic import Field, ValidationError, model_validator
 from models import SPECS
 from service.gateway.config.destinations import Destination
 from service.gateway.config.doors import Receive, Web
+from service.gateway.config.peers import Peer
 from service.gateway.config.routes import Route
 from service.gateway.config.section import GatewayConfigError, Section
 
@@ -41,13 +42,14 @@ class GatewayConfig(Section):
     retry: Retry = Retry()
     routes: tuple[Route, ...] = Field(min_length=1)
     destinations: tuple[Destination, ...] = Field(min_length=1)
+    peers: tuple[Peer, ...] = Field((), description="Who can be asked for studies.")
 
     @model_validator(mode="after")
     def _names_fit(self) -> Self:
         known = [destination.name for destination in self.destinations]
-        for names in (known, [route.name for route in self.routes]):
+        for names in (known, [route.name for route in self.routes], [peer.name for peer in self.peers]):
             if len(set(names)) < len(names):
-                raise ValueError("two routes or two destinations have one name")
+                raise ValueError("two routes, destinations or peers have one name")
         for route in self.routes:
             if missing := sorted(set(route.destinations) - set(known)):
                 raise ValueError(f"route {route.name}: no destination is named {', '.join(missing)}")

@@ -32,6 +32,16 @@ class Tls(Section):
     authorities: Path = Field(description="Certificates that the other side's must be signed by.")
 
 
+class DicomSide(Section):
+    """Somebody who is called over DIMSE."""
+
+    ae_title: Title
+    host: str
+    port: int = Field(ge=1, le=65535)
+    calling_ae_title: Title = "CHIASM"
+    tls: Tls | None = None
+
+
 class WebSide(Section):
     """Somebody who is asked over HTTP."""
 

@@ -49,8 +49,9 @@ class Door:
         self.spool = spool(folder / "spool")
         self.ledger = ledger(folder / "ledger.db")
         config = {"port": 0, "any_caller": True, "min_free_bytes": 0, **changed}
-        receive = Receive(**config)
-        self.receiver = Receiver(receive, Intake(receive, self.spool, self.ledger, clock=lambda: 1000.0))
+        self.receive = Receive(**config)
+        self.intake = Intake(self.receive, self.spool, self.ledger, clock=lambda: 1000.0)
+        self.receiver = Receiver(self.receive, self.intake)
 
     def __enter__(self) -> Door:
         self.receiver.start()

@@ -154,8 +154,8 @@ def website(*answers: tuple[int, dict[str, str], bytes]) -> Iterator[Web]:
     web = Web(list(answers))
 
     class Handler(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            body = self.rfile.read(int(self.headers["Content-Length"]))
+        def answer(self) -> None:
+            body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
             web.requests.append((self.path, self.headers, body))
             status, headers, content = web.answers.pop(0) if len(web.answers) > 1 else web.answers[0]
             self.send_response(status)
@@ -163,6 +163,8 @@ def website(*answers: tuple[int, dict[str, str], bytes]) -> Iterator[Web]:
                 self.send_header(name, value)
             self.end_headers()
             self.wfile.write(content)
+
+        do_GET = do_POST = answer  # noqa: N815  as http.server calls them
 
         def log_message(self, *_: object) -> None:
             """Say nothing."""

@@ -9,7 +9,6 @@ import httpx
 
 from service.api.protocol import BoundedProtocol
 from service.gateway.config import GatewayConfig
-from service.gateway.intake import Intake
 from service.gateway.stow_door import StowDoor
 from service.gateway.web_server import WebServer, token_of
 from tests.service.gateway.door import HERE, Door
@@ -25,12 +24,10 @@ class WebDoor(Door):
 
     def __init__(self, folder: Path, web: dict[str, Any] | None = None, **changed: Any) -> None:
         super().__init__(folder, **changed)
-        receive = {"any_caller": True, "min_free_bytes": 0} | {key: value for key, value in changed.items() if key != "spool"}
-        told = {"spool": folder, "receive": receive, "web": {"port": 0} | (web or {}), "routes": [ROUTE], "destinations": [PACS]}
+        told = {"spool": folder, "receive": self.receive, "web": {"port": 0} | (web or {}), "routes": [ROUTE], "destinations": [PACS]}
         self.config = GatewayConfig.model_validate(told)
         assert self.config.web is not None
-        intake = Intake(self.config.receive, self.spool, self.ledger, clock=lambda: 1000.0)
-        self.stow = StowDoor(self.config, self.config.web, intake, token_of(self.config.web))
+        self.stow = StowDoor(self.config, self.config.web, self.intake, token_of(self.config.web))
         self.server = WebServer(self.config.web, self.stow, BoundedProtocol)
 
     def __enter__(self) -> WebDoor:

@@ -108,8 +108,8 @@ def _add_pull(command: argparse.ArgumentParser) -> None:
 
 def _pull(options: argparse.Namespace) -> int:
     config = GatewayConfig.load(options.file)
-    ledger, failed = open_ledger(config), 0
-    intake = Intake(config.receive, Spool(config.spool), ledger)
+    spool, ledger, failed = Spool(config.spool), open_ledger(config), 0
+    intake = Intake(config.receive, spool, ledger, related=bool(config.joins))
     wanted = Wanted(options.study, options.accession, options.patient)
     for study, came in Puller(source_of(config, options.peer, intake)).run(wanted, options.priors):
         if isinstance(came, Pulled):
@@ -145,7 +145,7 @@ def _again(options: argparse.Namespace) -> int:
 
 def _ledger(options: argparse.Namespace) -> Ledger:
     config = GatewayConfig.load(options.file)
-    if not (config.spool / LEDGER).exists():
+    if not config.ledger and not (config.spool / LEDGER).exists():
         raise ServiceError(f"the spool has no {LEDGER}: the gateway has never run with this file")
     return open_ledger(config)
 

@@ -11,6 +11,7 @@ from models.decode import Limits
 from models.decode.codecs import SYNTAXES
 from models.decode.dataset import EXPLICIT_LITTLE, DataSet, read_dataset
 from models.decode.part10 import PREAMBLE, PREFIX
+from models.decode.patient import patient_digest_of
 from models.decode.tags import Tag
 from models.errors import StudyError
 from service import __version__
@@ -37,6 +38,9 @@ class Identity:
     study_uid: str
     series_uid: str
     expected: int  # Number of Study Related Instances; 0 where it does not say
+    patient: str = ""  # a digest that tells patients apart; empty where it does not say
+    study_date: str = ""
+    modality: str = ""
 
 
 def identify(data: memoryview, transfer_syntax: str) -> Identity:
@@ -52,7 +56,8 @@ def identify(data: memoryview, transfer_syntax: str) -> Identity:
     sop_class, sop_uid, study_uid, series_uid = (dataset.text(tag) for tag in tags)
     if not all(map(is_uid, (sop_class, sop_uid, study_uid, series_uid))):
         raise UnidentifiedError
-    return Identity(sop_class, sop_uid, study_uid, series_uid, _count(dataset))
+    date, modality = dataset.text(Tag.STUDY_DATE)[:8], dataset.text(Tag.MODALITY)[:16]
+    return Identity(sop_class, sop_uid, study_uid, series_uid, _count(dataset), patient_digest_of(dataset), date, modality)
 
 
 def is_uid(text: str) -> bool:

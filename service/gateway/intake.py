@@ -12,7 +12,6 @@ import contextlib
 import errno
 import hashlib
 import mmap
-import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -90,12 +89,13 @@ def status_of(error: Exception) -> int:
 
 
 class Intake:
-    """Takes instances in; several doors and threads may share it."""
+    """Takes instances in; several doors and threads may share it. With `related`, the ledger learns which studies are of one patient."""
 
-    def __init__(self, config: Receive, spool: Spool, ledger: Ledger, clock: Callable[[], float] = time.time) -> None:
-        self._config, self._spool, self._ledger, self._clock = config, spool, ledger, clock
+    def __init__(
+        self, config: Receive, spool: Spool, ledger: Ledger, clock: Callable[[], float] = time.time, *, related: bool = False
+    ) -> None:
+        self._config, self._spool, self._ledger, self._clock, self.related = config, spool, ledger, clock, related
         self._classes = frozenset(storage_classes(config.storage_classes))
-        self._turn = threading.Lock()  # SQLite lets writers sleep and try again: the unlucky one of five waits half a second
 
     @contextlib.contextmanager
     def incoming(self, called: str, calling: str) -> Iterator[Incoming]:
@@ -133,8 +133,7 @@ class Intake:
 
     def note(self, received: Received) -> None:
         """Put it into the ledger. Where that fails, the file is left for Spool.sweep: it may not be known whether the ledger has it."""
-        with self._turn:
-            unneeded = self._ledger.receive(received, self._clock(), self._config.quiet_s)
+        unneeded = self._ledger.receive(received, self._clock(), self._config.quiet_s)
         if unneeded:
             with contextlib.suppress(OSError):  # the instance is safe; the sweep comes by
                 self._spool.remove(unneeded)
@@ -180,10 +179,12 @@ class Incoming:
         if (identity.sop_class, identity.sop_uid) != (self.sop_class, self.sop_uid) or study_uid not in ("", identity.study_uid):
             raise RefusedError(DOES_NOT_MATCH)
         file = self._draft.keep()
+        patient = identity.patient if self._intake.related else ""
         self._intake.note(Received(
             study_uid=identity.study_uid, series_uid=identity.series_uid, sop_uid=identity.sop_uid, sop_class=identity.sop_class,
             transfer_syntax=self._syntax, sha256=self._digest.hexdigest(), file=file, size=self._size,
             called=self._called, calling=self._calling, expected=identity.expected or expected,
+            patient=patient, study_date=identity.study_date, modality=identity.modality,
         ))  # fmt: skip
         return identity
 

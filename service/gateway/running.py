@@ -13,6 +13,8 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
+from sqlalchemy.exc import SQLAlchemyError
+
 from service.gateway.config import GatewayConfig, GatewayConfigError
 from service.gateway.delivery import Deliverer
 from service.gateway.intake import Intake
@@ -32,8 +34,11 @@ ORPHAN_S = 3600.0  # a file that nothing refers to for so long was left by a cra
 
 
 def open_ledger(config: GatewayConfig) -> Ledger:
-    """The ledger of a configuration."""
-    return Ledger(config.spool / LEDGER)
+    """The ledger of a configuration; ${NAME} in its URL is read from the environment. Raises GatewayConfigError where it is not there."""
+    try:
+        return Ledger(os.path.expandvars(config.ledger) if config.ledger else config.spool / LEDGER)
+    except SQLAlchemyError as error:
+        raise GatewayConfigError(f"the ledger cannot be opened: {type(error).__name__}") from None
 
 
 @dataclass(frozen=True)
@@ -68,7 +73,7 @@ def gateway(config: GatewayConfig, protocol: type[asyncio.Protocol], clock: Call
             thread.start()
             stack.callback(thread.join)
         stack.callback(stop.set)
-        doors = _opened(config, Intake(config.receive, spool, ledger, clock), protocol, metrics, stack)
+        doors = _opened(config, Intake(config.receive, spool, ledger, clock, related=bool(config.joins)), protocol, metrics, stack)
         if config.metrics_port:
             stack.enter_context(_metrics_server(config, metrics))
         log.info("the gateway listens")

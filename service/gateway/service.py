@@ -29,6 +29,12 @@ class LaterError(ServiceError):
         self.after_s = after_s
 
 
+class NotYetError(LaterError):
+    """Something that belongs to the study may still come: nothing has failed, and nothing is counted as an attempt."""
+
+    code = "waiting"
+
+
 @dataclass(frozen=True)
 class Refused:
     """Read, and not evaluated: the stable code of the problem and its sentence, which holds no patient data."""

@@ -20,17 +20,16 @@ import pydicom
 from models.errors import StudyError
 from service.errors import ServiceError
 from service.formats.dicom import render_abstention
-from service.gateway.config import DicomDestination, GatewayConfig, Route, StowDestination
+from service.gateway.config import ARCHIVES, GatewayConfig, Route
 from service.gateway.headers import keywords_of
+from service.gateway.joining import ELSEWHERE, Joining, Together
 from service.gateway.ledger import Job, Ledger, Made, Received
-from service.gateway.service import LaterError, Question, Refused, Service
+from service.gateway.service import LaterError, NotYetError, Question, Refused, Service
 from service.gateway.sidecars import Sidecars
 from service.gateway.spool import Spool
 
 log = logging.getLogger("chiasm.gateway")
-LEASE_S = 900.0  # longer than asking the service may take
 IDLE_S = 0.5
-ARCHIVES = (DicomDestination, StowDestination)
 
 
 class Worker:
@@ -41,6 +40,7 @@ class Worker:
     ) -> None:
         self._config, self._spool, self._ledger, self._service, self._clock = config, spool, ledger, service, clock
         self._sidecars = Sidecars(config.sidecars)
+        self._joining = Joining(config, ledger, clock)
         self._destinations = {destination.name: destination for destination in config.destinations}
 
     def run(self, stop: threading.Event) -> None:
@@ -57,7 +57,7 @@ class Worker:
     def step(self) -> bool:
         """Evaluate one study; False where none is ready."""
         self._sort()
-        job = self._ledger.take_job(self._clock(), LEASE_S)
+        job = self._ledger.take_job(self._clock(), self._config.lease_s)
         if job is None:
             return False
         try:
@@ -84,15 +84,27 @@ class Worker:
     def _evaluate(self, job: Job) -> None:
         instances = self._ledger.instances_of(job.study_uid)
         made: list[Made] = []
+        together: list[Together] = []
         try:
             routed = [(route, some) for route, some in self.routed(instances) if some]
             for route, some in routed:
-                made += self._results(route, some)
+                together.append(self._joining.of(job, route.model, some))
+                if not together[-1].elsewhere:
+                    made += self._results(route, [*some, *self._of_others(route, together[-1].studies)])
         except BaseException:
             self._forget(each.file for each in made)
             raise
-        problem = "" if routed else "no route takes any of its instances"
+        problem = ELSEWHERE if any(each.elsewhere for each in together) else "" if routed else "no route takes any of its instances"
         self._forget(self._ledger.finish_job(job, made, self._clock(), problem))
+        for each in together:
+            self._joining.settle(job, each)
+
+    def _of_others(self, route: Route, studies: tuple[str, ...]) -> Iterator[Received]:
+        """What the same route takes of the studies that are evaluated with this one."""
+        for study in studies:
+            for other, some in self.routed(self._ledger.instances_of(study)):
+                if other.name == route.name:
+                    yield from some
 
     def _results(self, route: Route, instances: list[Received]) -> Iterator[Made]:
         files = [self._spool.read(each.file) for each in instances]
@@ -130,7 +142,9 @@ class Worker:
 
     def _later(self, job: Job, error: LaterError) -> None:
         now, retry = self._clock(), self._config.retry
-        if job.attempts >= retry.attempts:
+        if isinstance(error, NotYetError):
+            self._ledger.postpone_job(job, now + error.after_s, str(error))
+        elif job.attempts >= retry.attempts:
             self._ledger.fail_job(job, now, str(error))
         else:
             self._ledger.postpone_job(job, now + max(error.after_s, retry.wait_s(job.attempts)), str(error))

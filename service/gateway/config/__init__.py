@@ -14,7 +14,7 @@ from service.gateway.config.destinations import (
 from service.gateway.config.doors import Caller, Receive, Web
 from service.gateway.config.file import GatewayConfig, Retry
 from service.gateway.config.peers import DicomPeer, Peer, WebPeer
-from service.gateway.config.routes import Priority, Route
+from service.gateway.config.routes import Join, Priority, Route
 from service.gateway.config.section import DicomSide, GatewayConfigError, Section, Title, Tls, WebSide
 
 __all__ = [
@@ -26,6 +26,7 @@ __all__ = [
     "DicomSide",
     "GatewayConfig",
     "GatewayConfigError",
+    "Join",
     "Kind",
     "Peer",
     "Priority",

@@ -12,7 +12,7 @@ from models import SPECS
 from service.gateway.config.destinations import Destination
 from service.gateway.config.doors import Receive, Web
 from service.gateway.config.peers import Peer
-from service.gateway.config.routes import Route
+from service.gateway.config.routes import Join, Route
 from service.gateway.config.section import GatewayConfigError, Section
 
 
@@ -32,15 +32,18 @@ class GatewayConfig(Section):
     """The whole file."""
 
     spool: Path = Field(description="Folder of received and made objects, and of the ledger; on a disk that survives.")
+    ledger: str = Field("", description="URL of a PostgreSQL database that several gateways share; else a file in the spool.")
     service: str = Field("http://127.0.0.1:8000", description="Where the service answers.")
     sidecars: Path | None = Field(None, description="Folder of <accession number>.json with metadata that headers do not hold.")
     keep_days: float = Field(7.0, gt=0, description="Days that a study is kept after all of its results were delivered.")
     workers: int = Field(2, ge=1, description="Studies evaluated side by side.")
+    lease_s: float = Field(120.0, gt=0, description="A study whose taker has not been heard of for so long is taken by another.")
     metrics_port: int = Field(0, ge=0, le=65535, description="Port of /metrics and /health; 0 for none.")
     receive: Receive
     web: Web | None = Field(None, description="The door for STOW-RS; without it there is none.")
     retry: Retry = Retry()
     routes: tuple[Route, ...] = Field(min_length=1)
+    joins: tuple[Join, ...] = Field((), description="Studies of one patient that are evaluated together; without it, none are.")
     destinations: tuple[Destination, ...] = Field(min_length=1)
     peers: tuple[Peer, ...] = Field((), description="Who can be asked for studies.")
 
@@ -55,6 +58,15 @@ class GatewayConfig(Section):
                 raise ValueError(f"route {route.name}: no destination is named {', '.join(missing)}")
             if route.model not in SPECS:
                 raise ValueError(f"route {route.name}: no model is named {route.model}; the models are {', '.join(SPECS)}")
+        return self
+
+    @model_validator(mode="after")
+    def _joins_fit(self) -> Self:
+        models = [join.model for join in self.joins]
+        if len(set(models)) < len(models):
+            raise ValueError("joins: a model has two rules")
+        if unfit := [model for model in models if model not in SPECS or len(SPECS[model].images) < 2]:
+            raise ValueError(f"joins: {unfit[0]} is no model that reads more than one image")
         return self
 
     @model_validator(mode="after")

@@ -35,3 +35,11 @@ class Route(Section):
             if not any(fnmatchcase(value, pattern.upper()) for pattern in patterns):
                 return f"{keyword} is not {' or '.join(patterns)}"
         return ""
+
+
+class Join(Section):
+    """Two studies of one patient that a model reads together, such as an MRI and a PET; the result goes to that of its first input."""
+
+    model: str
+    days: int = Field(ge=0, description="Days that may lie between the dates of the studies.")
+    wait_s: float = Field(ge=0, description="A study that lacks an input waits so long for the other, and is then evaluated alone.")

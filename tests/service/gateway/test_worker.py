@@ -63,7 +63,9 @@ class Bench:
         header = pydicom.dcmread(io.BytesIO(data))
         uids = (header.StudyInstanceUID, header.SeriesInstanceUID, header.SOPInstanceUID, header.SOPClassUID)
         stored = (hashlib.sha256(data).hexdigest(), self.spool.write([data]), len(data))
-        self.ledger.receive(Received(*uids, "1.2.840.10008.1.2.1", *stored, called, calling), self.now, 5.0)
+        whose = {"patient": f"{header.PatientID} {header.get('IssuerOfPatientID', '')}", "study_date": header.StudyDate or ""}
+        instance = Received(*uids, "1.2.840.10008.1.2.1", *stored, called, calling, **whose, modality=header.Modality)
+        self.ledger.receive(instance, self.now, 5.0)
 
     def later(self, seconds: float = 10.0) -> bool:
         self.now += seconds

@@ -18,7 +18,7 @@ import httpx
 from pynetdicom.ae import ApplicationEntity
 from pynetdicom.presentation import build_context
 
-from service.gateway.config import DicomDestination, GatewayConfig, StowDestination, Tls, WebhookDestination
+from service.gateway.config import DicomDestination, FhirDestination, GatewayConfig, StowDestination, Tls, WebhookDestination
 from service.gateway.spool import Spool
 from service.gateway.tls import client_context
 from service.gateway.upper_layer import keep_quiet
@@ -136,7 +136,7 @@ def _unreachable(destination: DicomDestination, *, rejected: bool) -> str:
     return f"nothing answers at {destination.host}:{destination.port}: correct host and port, start it, or open the firewall"
 
 
-def _web(destination: StowDestination | WebhookDestination) -> Iterator[Finding]:
+def _web(destination: StowDestination | WebhookDestination | FhirDestination) -> Iterator[Finding]:
     missing = [name for name in _variables(destination.headers.values()) if name not in os.environ]
     if missing:
         yield ill(f"{destination.name}: the environment has no {', '.join(missing)}, which a header needs.")

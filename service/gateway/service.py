@@ -97,6 +97,11 @@ class Service:
         answer = self._ask(asked, "application/json")
         return answer if isinstance(answer, Refused) else answer.content
 
+    def bundle(self, asked: Question) -> bytes | Refused:
+        """The answer as a FHIR transaction Bundle. Raises LaterError as `evaluate` does."""
+        answer = self._ask(asked, "application/fhir+json")
+        return answer if isinstance(answer, Refused) else answer.content
+
     def served(self, model: str) -> Served:
         """Which network answers. Raises LaterError as `evaluate` does."""
         try:

@@ -36,9 +36,14 @@ class Answer:
         """Whether the status is 2xx."""
         return 200 <= self.status < 300
 
+    @property
+    def is_passing(self) -> bool:
+        """Whether the same may be answered otherwise later."""
+        return self.status in PASSING or self.status >= 500
+
     def refuse(self) -> NoReturn:
         """Tell the status as the reason."""
-        if self.status in PASSING or self.status >= 500:
+        if self.is_passing:
             raise TransientError(f"HTTP status {self.status}", retry_after_s=self.retry_after_s)
         raise PermanentError(f"HTTP status {self.status}")
 

@@ -7,12 +7,14 @@ from service.gateway.config.destinations import (
     ARCHIVES,
     Destination,
     DicomDestination,
+    FhirDestination,
     Kind,
     StowDestination,
     WebhookDestination,
 )
 from service.gateway.config.doors import Caller, Receive, Web
 from service.gateway.config.file import GatewayConfig, Retry
+from service.gateway.config.metadata import FhirField, FhirSource
 from service.gateway.config.peers import DicomPeer, Peer, WebPeer
 from service.gateway.config.routes import Join, Priority, Route
 from service.gateway.config.section import DicomSide, GatewayConfigError, Section, Title, Tls, WebSide
@@ -24,6 +26,9 @@ __all__ = [
     "DicomDestination",
     "DicomPeer",
     "DicomSide",
+    "FhirDestination",
+    "FhirField",
+    "FhirSource",
     "GatewayConfig",
     "GatewayConfigError",
     "Join",

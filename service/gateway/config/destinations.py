@@ -34,5 +34,15 @@ class WebhookDestination(WebSide):
     name: str
 
 
-Destination = Annotated[DicomDestination | StowDestination | WebhookDestination, Field(discriminator="kind")]
+class FhirDestination(WebSide):
+    """A FHIR server (R4) that takes the answer as a transaction; `url` is its base."""
+
+    kind: Literal["fhir"]
+    name: str
+    patient_system: str = Field("", description="System of the Patient ID; without it results have no subject.")
+    patient_by: Literal["identifier", "search"] = Field("identifier", description="How the patient is referred to.")
+    accession_system: str = Field("", description="System of the accession number; without it results have no order.")
+
+
+Destination = Annotated[DicomDestination | StowDestination | WebhookDestination | FhirDestination, Field(discriminator="kind")]
 ARCHIVES = (DicomDestination, StowDestination)  # they take objects of DICOM

@@ -11,6 +11,7 @@ from pydantic import Field, ValidationError, model_validator
 from models import SPECS
 from service.gateway.config.destinations import Destination
 from service.gateway.config.doors import Receive, Web
+from service.gateway.config.metadata import FhirSource
 from service.gateway.config.peers import Peer
 from service.gateway.config.routes import Join, Route
 from service.gateway.config.section import GatewayConfigError, Section
@@ -35,6 +36,7 @@ class GatewayConfig(Section):
     ledger: str = Field("", description="URL of a PostgreSQL database that several gateways share; else a file in the spool.")
     service: str = Field("http://127.0.0.1:8000", description="Where the service answers.")
     sidecars: Path | None = Field(None, description="Folder of <accession number>.json with metadata that headers do not hold.")
+    fhir: FhirSource | None = Field(None, description="A FHIR server that is asked for metadata.")
     keep_days: float = Field(7.0, gt=0, description="Days that a study is kept after all of its results were delivered.")
     workers: int = Field(2, ge=1, description="Studies evaluated side by side.")
     lease_s: float = Field(120.0, gt=0, description="A study whose taker has not been heard of for so long is taken by another.")

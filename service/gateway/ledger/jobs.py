@@ -108,10 +108,11 @@ class Jobs(Database):
         row = connection.execute(select(jobs).where(jobs.c.id == job.id).with_for_update()).mappings().first()
         return row is not None and (row["owner"] == self.owner or row["revision"] != job.revision)
 
-    def postpone_job(self, job: Job, until: float, problem: str) -> None:
-        """Try again later, for a reason that passes."""
+    def postpone_job(self, job: Job, until: float, problem: str, *, counted: bool = True) -> None:
+        """Try again later, for a reason that passes; what is not `counted` was no attempt."""
         with self._writing() as connection:
-            self._leave(connection, job, {"state": "collecting", "ready_at": until, "problem": problem})
+            attempts = job.attempts if counted else job.attempts - 1
+            self._leave(connection, job, {"state": "collecting", "ready_at": until, "problem": problem, "attempts": attempts})
 
     def fail_job(self, job: Job, now: float, problem: str) -> None:
         """Leave it to a person."""

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import json
 import subprocess
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +16,7 @@ from pynetdicom import AE
 
 from service.gateway.config import GatewayConfig
 from service.gateway.doctor import DOCUMENTS, PAGE, VERIFICATION, examine
+from tests.service.gateway.http_server import Reply, Request, serving
 from tests.service.gateway.peers import UNCLOSED, free_port
 
 pytestmark = UNCLOSED
@@ -27,26 +26,13 @@ pytestmark = UNCLOSED
 def web(state: dict[str, Any]) -> Iterator[int]:
     """The service, and a STOW-RS archive beside it; `state` says what is wrong with them."""
 
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            status = state.get("archive", 200) if self.path.startswith("/dicom-web") else 200
-            self.send_response_only(status)
-            self.send_header("Date", format_datetime(datetime.now(UTC) + timedelta(seconds=state.get("skew", 0)), usegmt=True))
-            body = json.dumps({"models": state.get("models", {"bmd": "ready"})}).encode()
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
+    def answer(request: Request) -> Reply:
+        status = state.get("archive", 200) if request.path.startswith("/dicom-web") else 200
+        date = format_datetime(datetime.now(UTC) + timedelta(seconds=state.get("skew", 0)), usegmt=True)
+        return Reply(status, json.dumps({"models": state.get("models", {"bmd": "ready"})}).encode(), {"Date": date})
 
-        def log_message(self, *_: object) -> None:
-            pass
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    yield server.server_address[1]
-    server.shutdown()
-    server.server_close()
-    thread.join()
+    with serving(answer) as port:
+        yield port
 
 
 @contextmanager

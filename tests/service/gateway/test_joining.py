@@ -39,7 +39,7 @@ def bench(folder: Path, **changed: Any) -> Bench:
 
 def asked(bench: Bench) -> list[list[str]]:
     """Studies of the files of each question."""
-    return [[str(dcmread(DicomBytesIO(data)).StudyInstanceUID) for data in each.files] for each in bench.worker._service.asked]
+    return [[str(dcmread(DicomBytesIO(data)).StudyInstanceUID) for data in each.files] for each in bench.service.asked]
 
 
 def settle(bench: Bench) -> None:

@@ -57,6 +57,7 @@ class Bench:
         told = {"spool": folder / "spool", "receive": {"any_caller": True}, "routes": [ROUTE], "destinations": [PACS]} | changed
         self.config = GatewayConfig.model_validate(told)
         self.spool, self.ledger, self.now = Spool(self.config.spool), Ledger(folder / "ledger.sqlite"), 1000.0
+        self.service = service
         self.worker = Worker(self.config, self.spool, self.ledger, service, lambda: self.now)
 
     def receive(self, data: bytes, called: str = "CHIASM", calling: str = "MODALITY") -> None:

@@ -18,7 +18,7 @@ from service.gateway.headers import keywords_of
 from service.gateway.intake import Intake
 from service.gateway.ledger import Ledger
 from service.gateway.pull import Puller, source_of
-from service.gateway.running import LEDGER, gateway, open_ledger
+from service.gateway.running import LEDGER, gateway, open_ledger, workers
 from service.gateway.spool import Spool
 from service.gateway.studies import Pulled, Wanted
 from service.telemetry import start_logging
@@ -35,6 +35,7 @@ def add_gateway(commands: argparse._SubParsersAction, protocol: type[asyncio.Pro
     inner = parser.add_subparsers(required=True, metavar="COMMAND")
     for name, run, what in (
         ("run", partial(_run, protocol), "receive, evaluate and deliver until stopped"),
+        ("work", _work, "evaluate and deliver beside a gateway whose ledger is shared, until stopped"),
         ("check", _check, "say what is wrong with a configuration, or that nothing is"),
         ("route", _route, "say where files would go, and why they would go nowhere"),
         ("pull", _pull, "fetch studies from a peer"),
@@ -46,6 +47,8 @@ def add_gateway(commands: argparse._SubParsersAction, protocol: type[asyncio.Pro
         command.set_defaults(command=run)
         if name == "pull":
             _add_pull(command)
+        if name == "work":
+            command.add_argument("--metrics-port", type=int, default=0, metavar="PORT", help="of /metrics and /health; 0 for none")
         if name == "route":
             command.add_argument("instances", type=Path, nargs="+", help="DICOM files, as an archive would send them")
             command.add_argument("--called", default="", help="the AE title that they would be sent to (default: the first of the file)")
@@ -55,15 +58,30 @@ def add_gateway(commands: argparse._SubParsersAction, protocol: type[asyncio.Pro
 def _run(protocol: type[asyncio.Protocol], options: argparse.Namespace) -> int:
     config = GatewayConfig.load(options.file)
     start_logging("info")
-    stop = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stop.set())
+    stop = _stopped_by_signals()
     with gateway(config, protocol) as doors:
         _say(f"{' and '.join(config.receive.ae_titles)} listens on {config.receive.host}:{doors.dimse.port}", sys.stderr)
         if config.web is not None and doors.web is not None:
             _say(f"STOW-RS is taken on {config.web.host}:{doors.web.port}", sys.stderr)
         stop.wait()
     return 0
+
+
+def _work(options: argparse.Namespace) -> int:
+    config = GatewayConfig.load(options.file)
+    start_logging("info")
+    stop = _stopped_by_signals()
+    with workers(config, options.metrics_port):
+        _say(f"{config.workers} workers work", sys.stderr)
+        stop.wait()
+    return 0
+
+
+def _stopped_by_signals() -> threading.Event:
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    return stop
 
 
 def _check(options: argparse.Namespace) -> int:

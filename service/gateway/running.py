@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 from sqlalchemy.exc import SQLAlchemyError
@@ -30,6 +31,8 @@ from service.gateway.worker import Worker
 log = logging.getLogger("chiasm.gateway")
 LEDGER = "ledger.sqlite"
 HOUSEKEEPING_S = 60.0
+RENEWALS = 3  # of a lease, before it ends
+NOWHERE = "the configuration has no destination of this name"
 ORPHAN_S = 3600.0  # a file that nothing refers to for so long was left by a crash
 
 
@@ -55,29 +58,66 @@ def gateway(config: GatewayConfig, protocol: type[asyncio.Protocol], clock: Call
 
     `protocol` is how the door for STOW-RS speaks HTTP.
     """
-    spool, ledger, metrics = Spool(config.spool), open_ledger(config), GatewayMetrics()
+    with _working(config, clock) as (work, stack):
+        intake = Intake(config.receive, work.spool, work.ledger, clock, related=bool(config.joins))
+        doors = _opened(config, intake, protocol, work.metrics, stack)
+        log.info("the gateway listens")
+        yield doors
+
+
+@contextmanager
+def workers(config: GatewayConfig, metrics_port: int = 0, clock: Callable[[], float] = time.time) -> Iterator[None]:
+    """Evaluating and delivering, without a door: beside a gateway whose ledger is shared. Raises GatewayConfigError where it is not."""
+    if not config.ledger:
+        raise GatewayConfigError("workers beside a gateway need a ledger that is shared: set `ledger` to the URL of a PostgreSQL database")
+    with _working(config.model_copy(update={"metrics_port": metrics_port}), clock):
+        log.info("the workers work")
+        yield
+
+
+@dataclass(frozen=True)
+class _Work:
+    spool: Spool
+    ledger: Ledger
+    metrics: GatewayMetrics
+
+
+@contextmanager
+def _working(config: GatewayConfig, clock: Callable[[], float]) -> Iterator[tuple[_Work, ExitStack]]:
+    """Everything but the doors, which are closed first: they are put on the stack afterwards."""
+    spool, metrics = Spool(config.spool), GatewayMetrics()
     stop = threading.Event()
     with ExitStack() as stack:
+        if not config.ledger:
+            stack.callback(os.close, _only_one(spool))
+        ledger = open_ledger(config)
         stack.callback(ledger.close)
-        stack.callback(os.close, _only_one(spool))
         ledger.release(clock())
         metrics.watch(Waiting(ledger, spool, clock))
-        deliverer = Deliverer(config.destinations, spool, ledger, config.retry, observe=metrics.delivery)
-        tasks: list[Callable[[threading.Event], None]] = [deliverer.run, _Housekeeping(config, spool, ledger, clock).run]
-        for _ in range(config.workers):
-            service = Service(config.service)
-            stack.callback(service.close)
-            tasks.append(Worker(config, spool, ledger, service, clock).run)
-        threads = [threading.Thread(target=task, args=(stop,)) for task in tasks]
+        threads = [threading.Thread(target=task, args=(stop,)) for task in _tasks(config, _Work(spool, ledger, metrics), clock, stack)]
         for thread in threads:
             thread.start()
             stack.callback(thread.join)
         stack.callback(stop.set)
-        doors = _opened(config, Intake(config.receive, spool, ledger, clock, related=bool(config.joins)), protocol, metrics, stack)
         if config.metrics_port:
             stack.enter_context(_metrics_server(config, metrics))
-        log.info("the gateway listens")
-        yield doors
+        yield _Work(spool, ledger, metrics), stack
+
+
+def _tasks(config: GatewayConfig, work: _Work, clock: Callable[[], float], stack: ExitStack) -> Iterator[Callable[[threading.Event], None]]:
+    """What runs side by side, each until it is told to stop."""
+    yield Deliverer(config.destinations, work.spool, work.ledger, config.retry, observe=work.metrics.delivery).run
+    yield _Repeated("the spool could not be tidied", HOUSEKEEPING_S, _Housekeeping(config, work, clock).step).run
+    renew = partial(_renew, work.ledger, clock, config.lease_s)
+    yield _Repeated("leases could not be renewed", config.lease_s / RENEWALS, renew).run
+    for _ in range(config.workers):
+        service = Service(config.service)
+        stack.callback(service.close)
+        yield Worker(config, work.spool, work.ledger, service, clock).run
+
+
+def _renew(ledger: Ledger, clock: Callable[[], float], lease_s: float) -> None:
+    ledger.renew(clock() + lease_s)
 
 
 def _opened(
@@ -104,25 +144,39 @@ def _only_one(spool: Spool) -> int:
         raise GatewayConfigError("another gateway uses this spool: give each its own") from None
 
 
-class _Housekeeping:
-    """Removes what is old and delivered, and what a crash has left."""
+@dataclass(frozen=True)
+class _Repeated:
+    """Something that is done now and then; what could not be done now is done the next time."""
 
-    def __init__(self, config: GatewayConfig, spool: Spool, ledger: Ledger, clock: Callable[[], float]) -> None:
-        self._config, self._spool, self._ledger, self._clock = config, spool, ledger, clock
+    fault: str
+    every_s: float
+    step: Callable[[], None]
 
     def run(self, stop: threading.Event) -> None:
         while not stop.is_set():
             try:
                 self.step()
-            except Exception:  # what could not be tidied now is tidied the next time
-                log.exception("the spool could not be tidied")
-            stop.wait(HOUSEKEEPING_S)
+            except Exception:
+                log.exception(self.fault)
+            stop.wait(self.every_s)
+
+
+@dataclass(frozen=True)
+class _Housekeeping:
+    """Removes what is old and delivered, and what a crash has left; and gives up what is to go nowhere."""
+
+    config: GatewayConfig
+    work: _Work
+    clock: Callable[[], float]
 
     def step(self) -> None:
         """The ledger forgets first: a file that it no longer knows is removed here or, after a crash, by the sweep."""
-        for name in self._ledger.forget(self._clock() - 86400 * self._config.keep_days):
-            self._spool.remove(name)
-        self._spool.sweep(self._ledger.files(), time.time() - ORPHAN_S)
+        strays = self.work.ledger.bury_strays([destination.name for destination in self.config.destinations], NOWHERE)
+        if strays:
+            log.warning("%d results are for destinations that the configuration does not have", strays)
+        for name in self.work.ledger.forget(self.clock() - 86400 * self.config.keep_days):
+            self.work.spool.remove(name)
+        self.work.spool.sweep(self.work.ledger.files(), time.time() - ORPHAN_S)
 
 
 @contextmanager

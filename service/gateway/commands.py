@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import json
 import signal
 import sys
 import threading
@@ -13,6 +14,7 @@ from pathlib import Path
 
 from service.errors import ServiceError
 from service.gateway.config import GatewayConfig
+from service.gateway.conformance import facts
 from service.gateway.doctor import examine
 from service.gateway.headers import keywords_of
 from service.gateway.intake import Intake
@@ -37,6 +39,7 @@ def add_gateway(commands: argparse._SubParsersAction, protocol: type[asyncio.Pro
         ("run", partial(_run, protocol), "receive, evaluate and deliver until stopped"),
         ("work", _work, "evaluate and deliver beside a gateway whose ledger is shared, until stopped"),
         ("check", _check, "say what is wrong with a configuration, or that nothing is"),
+        ("conformance", _conformance, "print services, roles, SOP classes and transfer syntaxes as JSON"),
         ("route", _route, "say where files would go, and why they would go nowhere"),
         ("pull", _pull, "fetch studies from a peer"),
         ("status", _status, "how much waits, what failed, and which deliveries were given up"),
@@ -87,6 +90,11 @@ def _stopped_by_signals() -> threading.Event:
 def _check(options: argparse.Namespace) -> int:
     config = GatewayConfig.load(options.file)
     _say(f"{options.file.name} is sound: {len(config.routes)} routes to {len(config.destinations)} destinations.")
+    return 0
+
+
+def _conformance(options: argparse.Namespace) -> int:
+    _say(json.dumps(facts(GatewayConfig.load(options.file)), indent=2))
     return 0
 
 

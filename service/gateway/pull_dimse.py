@@ -9,10 +9,9 @@ from pydicom.dataset import Dataset
 from pynetdicom import build_role, evt
 from pynetdicom.presentation import PresentationContext, build_context
 
-from models import SPECS
 from service.gateway.associating import associated
 from service.gateway.config import DicomPeer, Receive
-from service.gateway.conformance import FIND, GET, MOVE, TRANSFER_SYNTAXES
+from service.gateway.conformance import FIND, GET, MOVE, TRANSFER_SYNTAXES, read_classes
 from service.gateway.errors import PermanentError, TransientError
 from service.gateway.identity import is_uid
 from service.gateway.intake import Intake, Sent
@@ -54,8 +53,7 @@ class DicomSource:
             return _counted(association.send_c_move(_identifier(StudyInstanceUID=study.study_uid), title, MOVE))
 
     def _get(self, study: Found) -> Pulled:
-        """Only what a model reads is proposed: there is no room for all classes beside each other (PS3.8 9.3.2.2)."""
-        classes = list(dict.fromkeys(uid for spec in SPECS.values() for part in spec.images for uid in part.sop_classes))
+        classes = read_classes()
         contexts: list[PresentationContext] = [build_context(uid, list(TRANSFER_SYNTAXES)) for uid in classes]
         sent = Sent(self.receive.ae_titles[0], self.peer.ae_title, study.study_uid, study.instances)
         bounds = Bounds(self.receive.max_object_bytes, InFlight(self.receive.max_bytes_in_flight))

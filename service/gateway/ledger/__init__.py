@@ -4,6 +4,7 @@ Every hand-over is one transaction. A job or a delivery that somebody has taken 
 It is a file of SQLite in the spool, or a database of PostgreSQL that several gateways share.
 """
 
+from service.gateway.ledger.database import problem_with
 from service.gateway.ledger.deliveries import Deliveries
 from service.gateway.ledger.jobs import Jobs
 from service.gateway.ledger.overview import Overview
@@ -15,4 +16,4 @@ class Ledger(Jobs, Deliveries, Overview):
     """All of it; several threads and processes may use it at once."""
 
 
-__all__ = ["PRIORITIES", "Delivery", "DeliveryState", "Job", "JobState", "Ledger", "Made", "Received", "Relative"]
+__all__ = ["PRIORITIES", "Delivery", "DeliveryState", "Job", "JobState", "Ledger", "Made", "Received", "Relative", "problem_with"]

@@ -11,6 +11,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine, Table, create_engine, event, func, inspect, make_url, select
 from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.schema import CreateColumn
 
 from service.gateway.ledger.tables import metadata
@@ -59,6 +60,18 @@ class Database:
         """Until the transaction ends, nobody else is past this point for the same name. SQLite has one writer anyway."""
         if self.shared:
             connection.execute(select(func.pg_advisory_xact_lock(func.hashtext(name))))
+
+
+def problem_with(url: str) -> str:
+    """Why a database cannot be used, in one word; empty where it can. Nothing is changed in it."""
+    try:
+        engine = create_engine(url)
+        with engine.connect() as connection:
+            connection.execute(select(1))
+        engine.dispose()
+    except (SQLAlchemyError, OSError) as error:
+        return type(error).__name__
+    return ""
 
 
 def _add_columns(connection: Connection) -> None:

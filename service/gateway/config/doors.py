@@ -47,7 +47,7 @@ class Web(Section):
     """The door for STOW-RS (PS3.18 10.5): the callers, the watermark and the largest object are those of the other door."""
 
     host: str = "127.0.0.1"
-    port: int = Field(8042, ge=0, le=65535)
+    port: int = Field(8104, ge=0, le=65535)
     bases: dict[str, Title] = Field({}, description='Path -> the title that it stands for in routes; "/dicom-web" for the first title.')
     tls: Tls | None = None
     token_env: str = Field("", description="Environment variable that holds the bearer token which a request must carry.")

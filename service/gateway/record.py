@@ -1,7 +1,7 @@
 """Metadata from a patient's record: what a FHIR server (R4) knows, as the configuration maps it to a model's fields.
 
 Nothing is guessed: one patient or none, a number in a unit that converts, an answer that the mapping names; what is not so is left out,
-and said.
+and said. What a server answers is held against what it was asked: one that does not know a parameter may leave it out.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from datetime import UTC, date, datetime
 from typing import Any
 
 from models.spec import Field, ModelSpec
+from service.formats.fhir import token
 from service.formats.fhir.ucum import UnitError, convert
 from service.gateway.config import FhirField, FhirSource
 from service.gateway.errors import TransientError
@@ -78,8 +79,8 @@ class Record:
         identifier = str(patient.get("id", ""))
         if mapped.condition:
             return self._condition(mapped, identifier), ""
-        query = {"patient": identifier, "code": mapped.token, "_sort": "-date", "_count": MOST}
-        found = [(when, each) for each in self._search("Observation", query) if each.get("status") in FINAL and (when := _when(each))]
+        about = self._about(identifier, "Observation", {"code": mapped.token, "_sort": "-date", "_count": MOST})
+        found = [(when, each) for each in about if each.get("status") in FINAL and (when := _when(each))]
         near = [(abs((when - day).days), -when.toordinal(), each) for when, each in found if abs((when - day).days) <= mapped.max_age_days]
         if not near:
             raise _UnfitError("none near the study" if found else "none")
@@ -87,7 +88,7 @@ class Record:
         return _within(target, _answer(mapped, target, nearest[2])), date.fromordinal(-nearest[1]).isoformat()
 
     def _condition(self, mapped: FhirField, patient: str) -> str:
-        for each in self._search("Condition", {"patient": patient, "code": mapped.token}):
+        for each in self._about(patient, "Condition", {"code": mapped.token}):
             states = {code for name in ("clinicalStatus", "verificationStatus") for code in _codes(each.get(name))}
             if {"active", "confirmed"} <= states:
                 return mapped.value
@@ -99,13 +100,20 @@ class Record:
         name = study.accession if by_order else study.patient_id
         if not name:
             return None
-        found = self._search("ServiceRequest" if by_order else "Patient", {"identifier": f"{self._source.system}|{name}"})
+        found = self._search("ServiceRequest" if by_order else "Patient", {"identifier": token(self._source.system, name)})
+        found = [each for each in found if _is_named(each, self._source.system, name)]
         if not by_order:
             return found[0] if len(found) == 1 else None
-        references = {str((each.get("subject") or {}).get("reference", "")) for each in found}
+        references = {_subject(each) for each in found}
         reference = references.pop() if len(references) == 1 else ""
         kind, _, identifier = reference.partition("/")
         return self._read(f"/Patient/{identifier}") if kind == "Patient" and identifier.replace("-", "").isalnum() else None
+
+    def _about(self, patient: str, kind: str, query: dict[str, str]) -> list[Json]:
+        """What a search finds that is this patient's and has this code."""
+        code = query["code"].rpartition("|")[2]
+        found = self._search(kind, {"patient": patient, **query})
+        return [each for each in found if _subject(each).endswith(f"Patient/{patient}") and code in _codes(each.get("code"))]
 
     def _search(self, kind: str, query: dict[str, str]) -> list[Json]:
         entries = self._read(f"/{kind}", query).get("entry") or []
@@ -123,6 +131,15 @@ class Record:
         if not isinstance(told, dict):
             raise TransientError("the FHIR server's answer is no resource")
         return told
+
+
+def _is_named(resource: Json, system: str, value: str) -> bool:
+    names = resource.get("identifier")
+    return any(each.get("system") == system and each.get("value") == value for each in names or () if isinstance(each, dict))
+
+
+def _subject(resource: Json) -> str:
+    return str((resource.get("subject") or {}).get("reference", ""))
 
 
 def _of_patient(mapped: FhirField, patient: Json, day: date) -> Any:  # noqa: ANN401  a value of a field

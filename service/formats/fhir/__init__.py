@@ -6,7 +6,7 @@ diagnosis. No Patient: a Prediction does not know whose it is, and who does adds
 """
 
 from service.formats.fhir.abstention import render_fhir_abstention
-from service.formats.fhir.addressed import Address, addressed
+from service.formats.fhir.addressed import Address, addressed, token
 from service.formats.fhir.bundle import render_fhir
 
-__all__ = ["Address", "addressed", "render_fhir", "render_fhir_abstention"]
+__all__ = ["Address", "addressed", "render_fhir", "render_fhir_abstention", "token"]

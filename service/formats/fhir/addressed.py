@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -11,6 +12,11 @@ from urllib.parse import quote
 from service.formats.fhir.terminology import HL7, Json
 
 OF_A_PATIENT = frozenset({"DiagnosticReport", "Observation"})
+
+
+def token(system: str, value: str) -> str:
+    """An identifier or a code to search by (R4, search.html#escaping): a comma in it would be an "or", and find somebody else."""
+    return "|".join(re.sub(r"([\\,$|])", r"\\\1", part) for part in (system, value))
 
 
 @dataclass(frozen=True)
@@ -32,7 +38,7 @@ class Address:
         if not self.patient_system or not self.patient_id:
             return {}
         if self.by == "search":
-            return {"subject": {"reference": f"Patient?identifier={quote(self.patient_system, safe='')}|{quote(self.patient_id, safe='')}"}}
+            return {"subject": {"reference": f"Patient?identifier={quote(token(self.patient_system, self.patient_id), safe='|')}"}}
         return {"subject": {"type": "Patient", "identifier": {"system": self.patient_system, "value": self.patient_id}}}
 
     def order(self) -> Json:

@@ -21,6 +21,7 @@ class FhirServer:
     created: list[Json] = field(default_factory=list)
     asked: list[str] = field(default_factory=list)
     problem: Reply | None = None
+    answer_to: dict[str, list[Json]] = field(default_factory=dict)  # by type: what is found whatever is searched for
     port: int = 0
 
     @property
@@ -38,7 +39,8 @@ class FhirServer:
             found = [each for each in self.resources if (each["resourceType"], each["id"]) == (kind, identifier)]
             return told(found[0]) if found else told({"resourceType": "OperationOutcome"}, 404)
         of_kind = [each for each in self.resources if each["resourceType"] == kind]
-        found = [each for each in of_kind if all(self._fits(each, *pair) for pair in request.query.items())]
+        fitting = [each for each in of_kind if all(self._fits(each, *pair) for pair in request.query.items())]
+        found = self.answer_to.get(kind, fitting)
         return told({"resourceType": "Bundle", "type": "searchset", "entry": [{"resource": each} for each in found]})
 
     def _fits(self, resource: Json, name: str, value: str) -> bool:

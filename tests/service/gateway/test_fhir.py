@@ -68,7 +68,7 @@ def test_what_is_refused_is_told_from_what_passes(reply: Reply, kind: type[Excep
 def test_whose_result_it_is_and_on_which_order_is_added(by: Any) -> None:
     address = Address("urn:oid:1.2.3", "P 1|2", "urn:oid:1.2.4", "A1", by)
     resources = [each["resource"] for each in json.loads(addressed(bundle(), address, ["Noted."]))["entry"]]
-    reference = {"reference": "Patient?identifier=urn%3Aoid%3A1.2.3|P%201%7C2"}
+    reference = {"reference": "Patient?identifier=urn%3Aoid%3A1.2.3|P%201%5C|2"}
     subject = {"type": "Patient", "identifier": {"system": "urn:oid:1.2.3", "value": "P 1|2"}} if by == "identifier" else reference
     for each in resources:
         assert each.get("subject") == (None if each["resourceType"] == "Device" else subject)

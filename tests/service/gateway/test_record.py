@@ -7,6 +7,7 @@ import json
 from datetime import date
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote_plus
 
 import pydicom
 import pytest
@@ -118,6 +119,24 @@ def test_the_patient_is_found_by_the_order() -> None:
 
 def test_two_patients_of_one_identifier_are_nobody() -> None:
     assert learned(PATIENT | {"id": "p2"}) == ({}, "The FHIR server knows no patient, or more than one, by the identifier of the study.")
+
+
+def test_a_server_that_answers_with_somebody_else_is_not_believed() -> None:
+    other = PATIENT | {"identifier": [{"system": SYSTEM, "value": "another"}]}
+    weights = observation("29463-7", **quantity(61, "kg")) | {"subject": {"reference": "Patient/p2"}}
+    with fhir_server(PATIENT) as server:
+        source = FhirSource(url=server.url, system=SYSTEM, fields=(FIELDS[1],))
+        server.answer_to = {"Observation": [weights, observation(HEIGHT, **quantity(61, "kg"))]}
+        assert Record(source).of(SPECS["bmd"], Whose(CANARY_ID)).values == {}
+        server.answer_to = {"Patient": [other]}
+        assert Record(source).of(SPECS["bmd"], Whose(CANARY_ID)).values == {}
+
+
+def test_a_comma_in_an_identifier_is_no_or() -> None:
+    with fhir_server(PATIENT) as server:
+        Record(FhirSource(url=server.url, system=SYSTEM, fields=(FIELDS[3],))).of(SPECS["bmd"], Whose("P1,P2|x"))
+        (asked,) = server.asked
+    assert unquote_plus(asked).endswith(rf"identifier={SYSTEM}|P1\,P2\|x")
 
 
 def test_a_study_without_a_date_is_of_today() -> None:

@@ -8,10 +8,9 @@ import logging
 import os
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 from sqlalchemy.exc import SQLAlchemyError
@@ -86,7 +85,6 @@ class _Work:
 def _working(config: GatewayConfig, clock: Callable[[], float]) -> Iterator[tuple[_Work, ExitStack]]:
     """Everything but the doors, which are closed first: they are put on the stack afterwards."""
     spool, metrics = Spool(config.spool), GatewayMetrics()
-    stop = threading.Event()
     with ExitStack() as stack:
         if not config.ledger:
             stack.callback(os.close, _only_one(spool))
@@ -94,11 +92,9 @@ def _working(config: GatewayConfig, clock: Callable[[], float]) -> Iterator[tupl
         stack.callback(ledger.close)
         ledger.release(clock())
         metrics.watch(Waiting(ledger, spool, clock))
-        threads = [threading.Thread(target=task, args=(stop,)) for task in _tasks(config, _Work(spool, ledger, metrics), clock, stack)]
-        for thread in threads:
-            thread.start()
-            stack.callback(thread.join)
-        stack.callback(stop.set)
+        renew = _Repeated("leases could not be renewed", config.lease_s / RENEWALS, lambda: ledger.renew(clock() + config.lease_s))
+        _start([renew.run], stack)  # first, so that it stops last: what is in hand at the end is still this process's
+        _start(_tasks(config, _Work(spool, ledger, metrics), clock, stack), stack)
         if config.metrics_port:
             stack.enter_context(_metrics_server(config, metrics))
         yield _Work(spool, ledger, metrics), stack
@@ -108,16 +104,19 @@ def _tasks(config: GatewayConfig, work: _Work, clock: Callable[[], float], stack
     """What runs side by side, each until it is told to stop."""
     yield Deliverer(config.destinations, work.spool, work.ledger, config.retry, observe=work.metrics.delivery).run
     yield _Repeated("the spool could not be tidied", HOUSEKEEPING_S, _Housekeeping(config, work, clock).step).run
-    renew = partial(_renew, work.ledger, clock, config.lease_s)
-    yield _Repeated("leases could not be renewed", config.lease_s / RENEWALS, renew).run
     for _ in range(config.workers):
         service = Service(config.service)
         stack.callback(service.close)
         yield Worker(config, work.spool, work.ledger, service, clock).run
 
 
-def _renew(ledger: Ledger, clock: Callable[[], float], lease_s: float) -> None:
-    ledger.renew(clock() + lease_s)
+def _start(tasks: Iterable[Callable[[threading.Event], None]], stack: ExitStack) -> None:
+    """Run each in a thread, until the stack is unwound this far."""
+    stop = threading.Event()
+    for thread in [threading.Thread(target=task, args=(stop,)) for task in tasks]:
+        thread.start()
+        stack.callback(thread.join)
+    stack.callback(stop.set)
 
 
 def _opened(

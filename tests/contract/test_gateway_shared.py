@@ -25,13 +25,14 @@ STUDIES = 6
 
 
 @pytest.mark.skipif(shutil.which("storescu") is None, reason="storescu (Debian package dcmtk) is not installed")
+@pytest.mark.timeout(420)
 def test_a_killed_worker_is_succeeded_and_every_study_has_one_result(tmp_path: Path) -> None:
     archive, port, answers = Archive(), free_port(), threading.Event()
     archive.up()
     acknowledged: set[str] = set()
 
     def service(request: Request) -> Reply:
-        answers.wait(120)  # until it is set, whoever asks is in the middle of something
+        answers.wait(300)  # until it is set, whoever asks is in the middle of something
         return any_study(request)
 
     with cluster() as url, serving(service) as asked:
@@ -45,7 +46,7 @@ def test_a_killed_worker_is_succeeded_and_every_study_has_one_result(tmp_path: P
             wait_until_running(ledger, 4)  # two threads in each process
             beside.kill()
             answers.set()
-            wait_until_settled(ledger, 60)
+            wait_until_settled(ledger, 120)
             assert gateway.stop() == 0
             ledger.close()
     archive.down()
@@ -56,7 +57,7 @@ def test_a_killed_worker_is_succeeded_and_every_study_has_one_result(tmp_path: P
 
 
 def wait_until_running(ledger: Ledger, count: int) -> None:
-    until = time.monotonic() + 60
+    until = time.monotonic() + 120
     while ledger.counts().get(("jobs", "running"), 0) < count:
         assert time.monotonic() < until, ledger.counts()
         time.sleep(0.01)

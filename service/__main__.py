@@ -168,7 +168,7 @@ def _parser() -> argparse.ArgumentParser:
     predict.add_argument("--explain", default="", metavar="NAMES", help="explanations too, separated by commas: gradcam, shapley, lime")
     predict.add_argument("--png", type=Path, metavar="OUT", help="also write the image with the attention laid over it")
     predict.set_defaults(command=_predict)
-    add_gateway(commands)
+    add_gateway(commands, BoundedProtocol)
     return parser
 
 

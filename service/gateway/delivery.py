@@ -12,14 +12,16 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from service.gateway import cstore, stow, webhook
+from service.gateway import cstore, fhir, stow, webhook
 from service.gateway.config import Destination, Retry
 from service.gateway.errors import DeliveryError, PermanentError, TransientError
 from service.gateway.ledger import Delivery, Ledger
 from service.gateway.spool import Spool
 from service.telemetry import fault, log
 
-SENDERS: dict[str, Callable[[Any, str, bytes, float], None]] = {"dicom": cstore.send, "stow": stow.send, "webhook": webhook.send}
+SENDERS: dict[str, Callable[[Any, str, bytes, float], None]] = {
+    "dicom": cstore.send, "stow": stow.send, "webhook": webhook.send, "fhir": fhir.send,
+}  # fmt: skip
 LEASE = 6  # time-outs: connection, association, C-STORE and release each take one at most
 IDLE_S = 1.0
 

@@ -11,6 +11,7 @@ from models.decode import Limits
 from models.decode.codecs import SYNTAXES
 from models.decode.dataset import EXPLICIT_LITTLE, DataSet, read_dataset
 from models.decode.part10 import PREAMBLE, PREFIX
+from models.decode.patient import patient_digest_of
 from models.decode.tags import Tag
 from models.errors import StudyError
 from service import __version__
@@ -37,6 +38,9 @@ class Identity:
     study_uid: str
     series_uid: str
     expected: int  # Number of Study Related Instances; 0 where it does not say
+    patient: str = ""  # a digest that tells patients apart; empty where it does not say
+    study_date: str = ""
+    modality: str = ""
 
 
 def identify(data: memoryview, transfer_syntax: str) -> Identity:
@@ -50,9 +54,15 @@ def identify(data: memoryview, transfer_syntax: str) -> Identity:
         raise UnidentifiedError from None
     tags = (Tag.SOP_CLASS_UID, Tag.SOP_INSTANCE_UID, Tag.STUDY_INSTANCE_UID, Tag.SERIES_INSTANCE_UID)
     sop_class, sop_uid, study_uid, series_uid = (dataset.text(tag) for tag in tags)
-    if not all(len(uid) <= 64 and UID.match(uid) for uid in (sop_class, sop_uid, study_uid, series_uid)):
+    if not all(map(is_uid, (sop_class, sop_uid, study_uid, series_uid))):
         raise UnidentifiedError
-    return Identity(sop_class, sop_uid, study_uid, series_uid, _count(dataset))
+    date, modality = dataset.text(Tag.STUDY_DATE)[:8], dataset.text(Tag.MODALITY)[:16]
+    return Identity(sop_class, sop_uid, study_uid, series_uid, _count(dataset), patient_digest_of(dataset), date, modality)
+
+
+def is_uid(text: str) -> bool:
+    """Whether it is a UID."""
+    return len(text) <= 64 and UID.match(text) is not None
 
 
 def _beginning(data: memoryview, transfer_syntax: str) -> DataSet:
@@ -68,13 +78,13 @@ def _count(dataset: DataSet) -> int:
     return int(text) if re.fullmatch(rb"\+?[0-9]{1,6}", text) else 0
 
 
-def file_header(identity: Identity, transfer_syntax: str, source: str) -> bytes:
+def file_header(sop_class: str, sop_uid: str, transfer_syntax: str, source: str) -> bytes:
     """Preamble and file meta information (PS3.10 7.1), to stand before the data set as it came; `source` is who sent it."""
     elements = b"".join(
         (
             struct.pack("<HH2s2xI", 0x0002, 0x0001, b"OB", 2) + b"\0\1",
-            _element(0x0002, b"UI", identity.sop_class),
-            _element(0x0003, b"UI", identity.sop_uid),
+            _element(0x0002, b"UI", sop_class),
+            _element(0x0003, b"UI", sop_uid),
             _element(0x0010, b"UI", transfer_syntax),
             _element(0x0012, b"UI", IMPLEMENTATION_UID),
             _element(0x0013, b"SH", IMPLEMENTATION_VERSION),
@@ -86,6 +96,6 @@ def file_header(identity: Identity, transfer_syntax: str, source: str) -> bytes:
 
 def _element(number: int, vr: bytes, text: str) -> bytes:
     """Group 0002 in Explicit VR Little Endian, of even length (PS3.5 7.1.2)."""
-    value = text.encode("ascii")
+    value = text.encode("ascii", "replace")  # of a name that is none, which no file is kept under
     value += (b"\0" if vr == b"UI" else b" ") * (len(value) % 2)
     return struct.pack("<HH2sH", 0x0002, number, vr, len(value)) + value

@@ -12,6 +12,7 @@ from prometheus_client.registry import Collector
 from service.gateway.ledger import Ledger
 from service.gateway.receiver import Receiver
 from service.gateway.spool import Spool
+from service.gateway.stow_door import StowDoor
 
 STATES = {"jobs": ("collecting", "running", "done", "failed"), "deliveries": ("pending", "sent", "dead")}
 
@@ -76,8 +77,35 @@ class Door(Collector):
         yield associations
         classes: Counts[tuple[str, str]] = Counts()
         for (service, status), count in tally.operations.items():
-            classes[service, "success" if status == 0 else "refused" if status >> 8 == 0xA7 else "failure"] += count
+            classes[service, _class(status)] += count
         operations = CounterMetricFamily("chiasm_dimse_operations", "DIMSE requests answered.", labels=["service", "status_class"])
         for labels, count in classes.items():
             operations.add_metric(labels, count)
         yield operations
+
+
+class WebDoor(Collector):
+    """What the door for STOW-RS has seen."""
+
+    def __init__(self, door: StowDoor) -> None:
+        self._door = door
+
+    def collect(self) -> Iterator[Metric]:
+        """Its tally."""
+        tally = self._door.tally()
+        requests = CounterMetricFamily("chiasm_stow_requests", "STOW-RS requests answered, by HTTP status.", labels=["code"])
+        for code, count in tally.requests.items():
+            requests.add_metric([str(code)], count)
+        yield requests
+        classes: Counts[str] = Counts()
+        for status, count in tally.instances.items():
+            classes[_class(status)] += count
+        instances = CounterMetricFamily("chiasm_stow_instances", "Instances sent by STOW-RS, by outcome.", labels=["status_class"])
+        for status_class, count in classes.items():
+            instances.add_metric([status_class], count)
+        yield instances
+
+
+def _class(status: int) -> str:
+    """PS3.7 annex C."""
+    return "success" if status == 0 else "refused" if status >> 8 == 0xA7 else "failure"

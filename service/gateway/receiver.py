@@ -1,19 +1,11 @@
-"""The door: Verification and Storage SCP (PS3.4 A and B). What it acknowledges is on the disk and in the ledger; it does nothing else.
-
-C-STORE answers (PS3.4 table B.2-1): 0x0000 stored; 0xA700 no room, or too large; 0xA900 not the instance that the request names;
-0xC000 no study, series or instance to be understood; 0x0122 not the SOP class of its presentation context; 0x0110 anything else.
-"""
+"""The door for DIMSE: Verification and Storage SCP (PS3.4 A and B). It takes messages from associations to the intake, and answers."""
 
 from __future__ import annotations
 
-import contextlib
-import errno
-import hashlib
-import ssl
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import cast
 
@@ -23,17 +15,17 @@ from pynetdicom.association import Association
 from pynetdicom.dimse_primitives import C_STORE
 
 from service.gateway.admission import REJECTIONS, Admission, Refusal
-from service.gateway.config import GatewayConfigError, Receive
-from service.gateway.identity import IMPLEMENTATION_UID, IMPLEMENTATION_VERSION, Identity, UnidentifiedError, file_header, identify
-from service.gateway.ledger import Ledger, Received
-from service.gateway.spool import Spool
-from service.gateway.tls import server_context
+from service.gateway.config import Receive
+from service.gateway.identity import IMPLEMENTATION_UID, IMPLEMENTATION_VERSION
+from service.gateway.intake import OUT_OF_RESOURCES, SUCCESS, Intake, Named, RefusedError, Sent
+from service.gateway.tls import Certificate, secured
 from service.gateway.upper_layer import (
     MAXIMUM_PDU,
     NETWORK_S,
+    Bounds,
+    InFlight,
     Kept,
     Server,
-    bound,
     dismiss,
     hang_up,
     keep_quiet,
@@ -42,14 +34,7 @@ from service.gateway.upper_layer import (
 )
 from service.telemetry import fault, log
 
-SUCCESS = 0x0000
-PROCESSING_FAILURE = 0x0110
-SOP_CLASS_NOT_SUPPORTED = 0x0122
-OUT_OF_RESOURCES = 0xA700
-DOES_NOT_MATCH = 0xA900
-CANNOT_UNDERSTAND = 0xC000
 POLL_S = 0.1  # how long `stop` may wait until the server looks up
-NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
 
 @dataclass(frozen=True)
@@ -61,26 +46,15 @@ class Tally:
     operations: Mapping[tuple[str, int], int]
 
 
-class RefusedError(Exception):
-    """An instance that is not stored, for a reason that its sender is told by a status."""
-
-    def __init__(self, status: int) -> None:
-        super().__init__(status)
-        self.status = status
-
-
 class Receiver:
     """Receives instances from `start` to `stop`. Raises GatewayConfigError where an address or a TLS file is not what it should be."""
 
-    def __init__(self, config: Receive, spool: Spool, ledger: Ledger, clock: Callable[[], float] = time.time) -> None:
+    def __init__(self, config: Receive, intake: Intake) -> None:
         self._config = config
-        self._spool = spool
-        self._ledger = ledger
-        self._clock = clock
+        self._intake = intake
         self._admission = Admission(config)
-        self._tls = _secured(config)
+        self._tls = secured(config.tls, "receive.tls")
         self._server: Server | None = None
-        self._turn = threading.Lock()  # SQLite lets writers sleep and try again: the unlucky one of five waits half a second
         self._lock = threading.Lock()
         self._associations: Counter[str] = Counter()
         self._operations: Counter[tuple[str, int]] = Counter()
@@ -110,13 +84,14 @@ class Receiver:
         entity.maximum_associations = self._config.max_associations
         entity.implementation_class_uid, entity.implementation_version_name = IMPLEMENTATION_UID, IMPLEMENTATION_VERSION
         address = (self._config.host, self._config.port)
-        server = Server(entity, address, entity.ae_title, supported_contexts(), self._tls)
+        server = Server(entity, address, entity.ae_title, supported_contexts(self._config.storage_classes), self._tls)
         server.most_connections = 2 * self._config.max_associations
         self._bind(server)
         return server
 
     def _bind(self, server: Server) -> None:
-        server.bind(events.EVT_CONN_OPEN, bound, [self._config.max_object_bytes])
+        bounds = Bounds(self._config.max_object_bytes, InFlight(self._config.max_bytes_in_flight))
+        server.bind(events.EVT_CONN_OPEN, bounds.at_opening)
         server.bind(events.EVT_FSM_TRANSITION, dismiss)
         server.bind(events.EVT_REQUESTED, self._admit)
         server.bind(events.EVT_C_ECHO, self._echo)
@@ -154,7 +129,7 @@ class Receiver:
 
     def _refusal(self, event: events.Event) -> Refusal | None:
         try:
-            return self._admission.refuses(**_parties(event.assoc))
+            return self._admission.refuses(**_parties(event.assoc), certificate=_certificate(event.assoc))
         except Exception as error:  # noqa: BLE001  pynetdicom would go on as if nobody had objected
             log.error("admission failed", extra=fault(error))
             return "caller_unknown"
@@ -179,55 +154,21 @@ class Receiver:
 
     def _kept(self, event: events.Event) -> int:
         """The status of an instance: success only after the spool and the ledger have it."""
-        try:
-            self._keep(event)
-        except RefusedError as refused:
-            return refused.status
-        except UnidentifiedError:
-            return CANNOT_UNDERSTAND
-        except Exception as error:  # noqa: BLE001  whatever it is, the sender has to keep the instance, and the association goes on
-            log.error("instance not stored", extra=fault(error))
-            return OUT_OF_RESOURCES if isinstance(error, OSError) and error.errno in NO_ROOM else PROCESSING_FAILURE
-        return SUCCESS
-
-    def _keep(self, event: events.Event) -> None:
-        request, syntax, parties = cast(C_STORE, event.request), str(event.context.transfer_syntax), _parties(event.assoc)
-        data = self._within_limits(cast(Kept, request.DataSet))
-        identity = identify(data, syntax)
-        _check(request, str(event.context.abstract_syntax), identity)
-        file = self._spool.write((file_header(identity, syntax, parties["calling"]), data))
-        received = Received(
-            study_uid=identity.study_uid, series_uid=identity.series_uid, sop_uid=identity.sop_uid, sop_class=identity.sop_class,
-            transfer_syntax=syntax, sha256=_digest(syntax, data), file=file, size=len(data),
-            called=parties["called"], calling=parties["calling"], expected=identity.expected,
-        )  # fmt: skip
-        # Where the ledger fails, the file is left for Spool.sweep: it may not be known whether the ledger has it.
-        with self._turn:
-            unneeded = self._ledger.receive(received, self._clock(), self._config.quiet_s)
-        if unneeded:
-            with contextlib.suppress(OSError):  # the instance is safe; the sweep comes by
-                self._spool.remove(unneeded)
-
-    def _within_limits(self, data: Kept) -> memoryview:
-        view = data.getbuffer()
-        if data.overflowed or self._spool.free_bytes() - len(view) < self._config.min_free_bytes:
-            raise RefusedError(OUT_OF_RESOURCES)
-        return view
+        parties = _parties(event.assoc)
+        return kept(self._intake, Sent(parties["called"], parties["calling"]), event)
 
 
-def _secured(config: Receive) -> ssl.SSLContext | None:
+def kept(intake: Intake, sent: Sent, event: events.Event) -> int:
+    """At EVT_C_STORE: take the instance in, and let its memory go; the status."""
+    data = cast(Kept, cast(C_STORE, event.request).DataSet)
     try:
-        return server_context(config.tls) if config.tls else None
-    except OSError as error:
-        raise GatewayConfigError(f"receive.tls: {error.strerror or type(error).__name__}: a file is missing or does not fit") from None
-
-
-def _check(request: C_STORE, negotiated: str, identity: Identity) -> None:
-    """The instance is what the request says, and what its presentation context was negotiated for (PS3.7 9.1.1.1)."""
-    if request.AffectedSOPClassUID != negotiated:
-        raise RefusedError(SOP_CLASS_NOT_SUPPORTED)
-    if (identity.sop_class, identity.sop_uid) != (request.AffectedSOPClassUID, request.AffectedSOPInstanceUID):
-        raise RefusedError(DOES_NOT_MATCH)
+        if data.overflowed:
+            return OUT_OF_RESOURCES
+        return intake.keep(sent, Named.by(event), data.getbuffer())
+    except RefusedError as refused:
+        return refused.status
+    finally:
+        data.forget()
 
 
 def _parties(association: Association) -> dict[str, str]:
@@ -238,8 +179,6 @@ def _parties(association: Association) -> dict[str, str]:
     return {"called": called, "calling": calling, "address": str(requestor.address)}
 
 
-def _digest(syntax: str, data: memoryview) -> str:
-    """Tells whether the same instance has come again: by its bytes, whoever sent them, and how they are to be read."""
-    digest = hashlib.sha256(syntax.encode())
-    digest.update(data)
-    return digest.hexdigest()
+def _certificate(association: Association) -> Certificate:
+    connection = association.dul.socket
+    return Certificate.shown_on(connection.socket if connection is not None else None)

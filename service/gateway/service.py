@@ -29,6 +29,12 @@ class LaterError(ServiceError):
         self.after_s = after_s
 
 
+class NotYetError(LaterError):
+    """Something that belongs to the study may still come: nothing has failed, and nothing is counted as an attempt."""
+
+    code = "waiting"
+
+
 @dataclass(frozen=True)
 class Refused:
     """Read, and not evaluated: the stable code of the problem and its sentence, which holds no patient data."""
@@ -89,6 +95,11 @@ class Service:
     def answer(self, asked: Question) -> bytes | Refused:
         """The JSON answer. Raises LaterError as `evaluate` does."""
         answer = self._ask(asked, "application/json")
+        return answer if isinstance(answer, Refused) else answer.content
+
+    def bundle(self, asked: Question) -> bytes | Refused:
+        """The answer as a FHIR transaction Bundle. Raises LaterError as `evaluate` does."""
+        answer = self._ask(asked, "application/fhir+json")
         return answer if isinstance(answer, Refused) else answer.content
 
     def served(self, model: str) -> Served:

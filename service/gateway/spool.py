@@ -2,13 +2,50 @@
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import os
 import uuid
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 LOCK = "lock"
+
+
+class Draft:
+    """A file that is being written; it is there, under its name, when it is kept."""
+
+    def __init__(self, folder: Path) -> None:
+        self.name = f"{uuid.uuid4().hex}.dcm"
+        self._final = folder / self.name[:2] / self.name  # a few hundred folders: directories stay small
+        if not self._final.parent.is_dir():
+            self._final.parent.mkdir(exist_ok=True)
+            _sync(folder)
+        self.partial = self._final.with_suffix(".dcm.partial")
+        self._file = self.partial.open("wb")
+
+    def write(self, piece: bytes | memoryview) -> None:
+        """Add to it."""
+        self._file.write(piece)
+
+    def flush(self) -> None:
+        """Let what was written be read through `partial`."""
+        self._file.flush()
+
+    def keep(self) -> str:
+        """Make it durable, and return the name to read it by."""
+        self._file.flush()
+        os.fsync(self._file.fileno())
+        self._file.close()
+        self.partial.rename(self._final)
+        _sync(self._final.parent)
+        return self.name
+
+    def drop(self) -> None:
+        """Leave nothing of it, unless it was kept: a full disk needs the space."""
+        with contextlib.suppress(OSError):
+            self._file.close()  # a disk without room refuses what was not written yet, again
+        self.partial.unlink(missing_ok=True)
 
 
 class Spool:
@@ -20,20 +57,19 @@ class Spool:
 
     def write(self, pieces: Iterable[bytes | memoryview]) -> str:
         """Store bytes durably and return the name to read them by."""
-        name = f"{uuid.uuid4().hex}.dcm"
-        folder = self.root / name[:2]  # a few hundred folders: directories stay small
-        if not folder.is_dir():
-            folder.mkdir(exist_ok=True)
-            _sync(self.root)
-        partial = folder / f"{name}.partial"
+        with self.draft() as draft:
+            for piece in pieces:
+                draft.write(piece)
+            return draft.keep()
+
+    @contextlib.contextmanager
+    def draft(self) -> Iterator[Draft]:
+        """A file to be written piece by piece; what was not kept at the end of the block is gone."""
+        draft = Draft(self.root)
         try:
-            _write(partial, pieces)
-        except BaseException:
-            partial.unlink(missing_ok=True)  # a full disk needs the space
-            raise
-        partial.rename(folder / name)
-        _sync(folder)
-        return name
+            yield draft
+        finally:
+            draft.drop()
 
     def lock(self) -> int:
         """Be the only one who uses this folder, until the process ends or the descriptor that is returned is closed.
@@ -72,14 +108,6 @@ class Spool:
                 path.unlink(missing_ok=True)
                 removed += 1
         return removed
-
-
-def _write(path: Path, pieces: Iterable[bytes | memoryview]) -> None:
-    with path.open("wb") as file:
-        for piece in pieces:
-            file.write(piece)
-        file.flush()
-        os.fsync(file.fileno())
 
 
 def _sync(folder: Path) -> None:

@@ -9,8 +9,8 @@ from typing import Any
 
 from service.gateway.config import StowDestination
 from service.gateway.errors import PermanentError, TransientError
-from service.gateway.post import Answer, post
 from service.gateway.statuses import judge
+from service.gateway.web import Answer, Asked, ask
 
 FAILED, STORED = "00081198", "00081199"  # Failed SOP Sequence, Referenced SOP Sequence (PS3.18 I.2.2)
 INSTANCE, REASON = "00081155", "00081197"  # Referenced SOP Instance UID, Failure Reason
@@ -24,7 +24,7 @@ def send(destination: StowDestination, sop_uid: str, data: bytes, timeout_s: flo
     body = b"".join((
         f"--{boundary}\r\nContent-Type: application/dicom\r\n\r\n".encode(), data, f"\r\n--{boundary}--\r\n".encode(),
     ))  # fmt: skip
-    _read(post(f"{destination.url.rstrip('/')}/studies", destination.headers, headers, body, timeout_s), sop_uid)
+    _read(ask(destination, Asked("POST", "/studies", headers, body=body), timeout_s), sop_uid)
 
 
 def _read(answer: Answer, sop_uid: str) -> None:

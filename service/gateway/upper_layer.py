@@ -6,6 +6,7 @@ can connect, and copies every presentation context for each association: a quart
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import socket
 import socketserver
@@ -15,19 +16,23 @@ import threading
 import time
 import warnings
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import cache, partial
 from io import BytesIO
 from typing import Any, Self
 
-from pynetdicom import ALL_TRANSFER_SYNTAXES, AllStoragePresentationContexts, _config
+from pynetdicom import _config, register_uid
 from pynetdicom.association import Association
 from pynetdicom.dimse import DIMSEServiceProvider
 from pynetdicom.dimse_messages import DIMSEMessage
+from pynetdicom.dimse_primitives import C_STORE
 from pynetdicom.events import Event
 from pynetdicom.pdu_primitives import P_DATA
 from pynetdicom.presentation import PresentationContext, build_context
+from pynetdicom.service_class import StorageServiceClass
 from pynetdicom.transport import ThreadedAssociationServer
 
+from service.gateway.conformance import TRANSFER_SYNTAXES, VERIFICATION, storage_classes
 from service.telemetry import fault, log
 
 MAXIMUM_PDU = 131_072  # bytes that we ask for at once (PS3.8 D.1); as much as DCMTK sends
@@ -37,7 +42,6 @@ NETWORK_S = 60.0  # for one PDU to come, or for the next one to begin
 HANDSHAKE_S = 10.0
 INVALID_PDU = "Evt19"  # PS3.8 table 9-10
 CLOSED = "Sta1"  # no connection, PS3.8 table 9-6
-VERIFICATION = "1.2.840.10008.1.1"
 # Where one context offers several, the sender can convert: what every sender can write comes first, what few test comes last.
 PREFERRED = ("1.2.840.10008.1.2.1", "1.2.840.10008.1.2")
 LAST = ("1.2.840.10008.1.2.1.99", "1.2.840.10008.1.2.2")
@@ -60,11 +64,13 @@ class SharedContexts(list[PresentationContext]):
 
 
 @cache
-def supported_contexts() -> SharedContexts:
-    """Verification, and every storage class in every transfer syntax: an archive forwards whole studies."""
-    others = [uid for uid in ALL_TRANSFER_SYNTAXES if uid not in (*PREFERRED, *LAST)]
+def supported_contexts(private: tuple[str, ...] = ()) -> SharedContexts:
+    """Verification, and every storage class in every transfer syntax; pynetdicom is told that a private one is one."""
+    for uid in private:
+        register_uid(uid, f"Private_{uid.replace('.', '_')}", StorageServiceClass)
+    others = [uid for uid in TRANSFER_SYNTAXES if uid not in (*PREFERRED, *LAST)]
     syntaxes: list[Any] = [*PREFERRED, *others, *LAST]
-    storage = [build_context(str(context.abstract_syntax), syntaxes) for context in AllStoragePresentationContexts]
+    storage = [build_context(sop_class, syntaxes) for sop_class in storage_classes(private)]
     return SharedContexts([build_context(VERIFICATION, list(PREFERRED)), *storage])
 
 
@@ -117,55 +123,96 @@ class Server(ThreadedAssociationServer):
         self.server_close()
 
 
+class InFlight:
+    """Bytes of all messages together that are in memory, up to a limit."""
+
+    def __init__(self, limit: int) -> None:
+        self._left = limit
+        self._lock = threading.Lock()
+
+    def take(self, size: int) -> bool:
+        """Whether there is room for so many more; a negative number gives back."""
+        with self._lock:
+            fits = size <= self._left
+            self._left -= size if fits else 0
+            return fits
+
+
 class Kept(BytesIO):
     """Keeps what is written, up to a limit; beyond it, everything is dropped, so that a message of any size can be answered."""
 
-    def __init__(self, limit: int) -> None:
+    def __init__(self, limit: int, in_flight: InFlight) -> None:
         super().__init__()
-        self._limit = limit
+        self._limit, self._in_flight, self._taken = limit, in_flight, 0
         self.overflowed = False
 
     def write(self, data: Any) -> int:  # noqa: ANN401  whatever is a buffer
         """Take bytes, or leave them."""
-        if self.tell() + len(data) > self._limit:
+        if not self.overflowed and (self.tell() + len(data) > self._limit or not self._in_flight.take(len(data))):
             self.overflowed = True
+            self.forget()
+        if self.overflowed:
+            return len(data)
+        self._taken += len(data)
+        return super().write(data)
+
+    def forget(self) -> None:
+        """Give the memory back; a second time, nothing happens."""
+        self._in_flight.take(-self._taken)
+        self._taken = 0
+        with contextlib.suppress(BufferError):  # somebody still looks at it: it goes when they do
             self.seek(0)
             self.truncate()
-        return len(data) if self.overflowed else super().write(data)
 
 
-def bound(event: Event, max_object_bytes: int) -> None:
-    """At EVT_CONN_OPEN: read each PDU within a length and a time, and keep no more of a message than a limit."""
-    connection, provider = event.assoc.dul.socket, event.assoc.dimse
-    if connection is not None and connection.socket is not None:
-        connection.recv = partial(receive_exactly, connection.socket)  # type: ignore[method-assign]
-    take = partial(_take, provider, provider.receive_primitive, max_object_bytes)
-    provider.receive_primitive = take  # type: ignore[method-assign]
+@dataclass(frozen=True)
+class Bounds:
+    """Of what one message may bring, and all of them together."""
+
+    max_object_bytes: int
+    in_flight: InFlight
+
+    def at_opening(self, event: Event) -> None:
+        """At EVT_CONN_OPEN: read each PDU within a length and a time, and keep no more of a message than a limit."""
+        connection, provider = event.assoc.dul.socket, event.assoc.dimse
+        if connection is not None and connection.socket is not None:
+            connection.recv = partial(receive_exactly, connection.socket)  # type: ignore[method-assign]
+        take = partial(_take, provider, provider.receive_primitive, self)
+        provider.receive_primitive = take  # type: ignore[method-assign]
 
 
-def _take(provider: DIMSEServiceProvider, receive: Callable[[P_DATA], None], max_object_bytes: int, fragment: P_DATA) -> None:
+def _take(provider: DIMSEServiceProvider, receive: Callable[[P_DATA], None], bounds: Bounds, fragment: P_DATA) -> None:
     """Add a fragment to its message. What is no message ends its association (PS3.8 9.2.3, AA-8), not the thread with a traceback."""
     try:
-        _prepare(provider, max_object_bytes)
+        _prepare(provider, bounds)
         receive(fragment)
     except Exception as error:  # noqa: BLE001  whatever pydicom makes of a command set
         log.warning("message not understood", extra=fault(error))
         provider.dul.event_queue.put(INVALID_PDU)
 
 
-def _prepare(provider: DIMSEServiceProvider, max_object_bytes: int) -> None:
+def _prepare(provider: DIMSEServiceProvider, bounds: Bounds) -> None:
     if provider.msg_queue.qsize() > 1:
         raise ValueError("more requests at once than were negotiated")  # PS3.7 D.3.3.3: one, where nobody has asked for more
     if provider.message is None:
         provider.message = DIMSEMessage()
-        provider.message.encoded_command_set = Kept(LARGEST_COMMAND)
-        provider.message.data_set = Kept(max_object_bytes)
+        provider.message.encoded_command_set = Kept(LARGEST_COMMAND, InFlight(LARGEST_COMMAND))
+        provider.message.data_set = Kept(bounds.max_object_bytes, bounds.in_flight)
 
 
 def dismiss(event: Event) -> None:
-    """At EVT_FSM_TRANSITION: who has gone, or was sent away, before asking for an association takes no place until a time-out."""
+    """At EVT_FSM_TRANSITION: who has gone, or was sent away, before asking for an association takes no place until a time-out.
+
+    What was on its way when the connection ended takes no memory.
+    """
     association = event.assoc
-    if event.next_state == CLOSED and not was_asked(association):
+    if event.next_state != CLOSED:
+        return
+    unanswered = [primitive.DataSet for _, primitive in list(association.dimse.msg_queue.queue) if isinstance(primitive, C_STORE)]
+    for each in (getattr(association.dimse.message, "data_set", None), *unanswered):
+        if isinstance(each, Kept):
+            each.forget()
+    if not was_asked(association):
         association.dul.to_user_queue.put(None)  # what its thread would read when the time was up
 
 

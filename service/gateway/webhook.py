@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from service.gateway.config import WebhookDestination
-from service.gateway.post import post
+from service.gateway.web import Asked, ask
 
 
 def send(destination: WebhookDestination, sop_uid: str, data: bytes, timeout_s: float) -> None:
     """Deliver a file's bytes; return when the receiver has answered 2xx."""
-    answer = post(destination.url, destination.headers, {"Content-Type": "application/json", "Idempotency-Key": sop_uid}, data, timeout_s)
+    headers = {"Content-Type": "application/json", "Idempotency-Key": sop_uid}
+    answer = ask(destination, Asked("POST", headers=headers, body=data), timeout_s)
     if not answer.is_success:
         answer.refuse()

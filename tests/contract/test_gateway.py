@@ -30,7 +30,8 @@ from training.phantoms.alzheimer.patient import draw
 pytestmark = pytest.mark.slow
 PHANTOM = draw(11, 0)
 REPORT, PAGE = "1.2.840.10008.5.1.4.1.1.88.34", "1.2.840.10008.5.1.4.1.1.7"
-STUDIES = {model: f"2.25.1000{number}" for number, model in enumerate(SPECS)}  # MRI and PET of one head in one study
+STUDIES = {model: f"2.25.1000{number}" for number, model in enumerate(SPECS)}
+PET_STUDY = f"{STUDIES['alzheimer']}9"  # the PET of a head is a study of its own, which is joined with that of the MRI
 DEPLOYED = ROOT / "deploy" / "orthanc"
 CONFIG = """
 spool = "{folder}/spool"
@@ -61,6 +62,10 @@ name = "heads"
 model = "alzheimer"
 match = {{ Modality = ["MR", "PT"] }}
 destinations = ["orthanc"]
+[[joins]]
+model = "alzheimer"
+days = 365
+wait_s = 600
 [[destinations]]
 kind = "dicom"
 name = "orthanc"
@@ -71,7 +76,7 @@ port = {orthanc}
 
 
 def study(model: str) -> list[bytes]:
-    """The model's example as a modality sends it: one study, with the accession number by which its metadata are found."""
+    """The model's example as a modality sends it, with the accession number by which its metadata are found; MRI and PET as two studies."""
     data = [data for some in instances(PHANTOM).values() for data in some] if model == "alzheimer" else [example(model, "image.dcm")]
     return [numbered(each, model) for each in data]
 
@@ -83,7 +88,7 @@ def example(model: str, name: str) -> bytes:
 def numbered(data: bytes, model: str) -> bytes:
     dataset = pydicom.dcmread(io.BytesIO(data))
     dataset.AccessionNumber = f"ACC-{model}"[:16]
-    dataset.StudyInstanceUID = STUDIES[model]
+    dataset.StudyInstanceUID = PET_STUDY if dataset.Modality == "PT" else STUDIES[model]
     target = io.BytesIO()
     dataset.save_as(target, enforce_file_format=True)
     return target.getvalue()
@@ -169,11 +174,20 @@ def test_results_come_back_into_the_archive_that_forwarded_the_studies(running: 
         found = wait_for(archive, 150, gateway)
         for model, files in sent.items():
             same_numbers(found[model], asked_directly(running, model, files))
+        assert studies_of_evidence(found["alzheimer"]) == {STUDIES["alzheimer"], PET_STUDY}
         # The results made each study come to rest once more, and be forwarded once more: nothing new may come of it.
         time.sleep(8)
         assert {model: len(results(archive, uid)) for model, uid in STUDIES.items()} == dict.fromkeys(SPECS, 2)
+        assert results(archive, PET_STUDY) == []
         assert gateway.stop() == 0
         assert not any(name in gateway.log() for name in ("PHANTOM", "phantom-"))
+
+
+def studies_of_evidence(objects: list[Dataset]) -> set[str]:
+    """The studies whose instances the report names as what it was made from: its own, and others (PS3.3 C.17.2)."""
+    (report,) = [each for each in objects if each.SOPClassUID == REPORT]
+    named = [*report.CurrentRequestedProcedureEvidenceSequence, *report.PertinentOtherEvidenceSequence]
+    return {str(study.StudyInstanceUID) for study in named}
 
 
 def same_numbers(objects: list[Dataset], told: dict[str, Any]) -> None:

@@ -14,9 +14,6 @@ import subprocess
 import threading
 import time
 from collections import defaultdict
-from collections.abc import Iterator
-from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pydicom
@@ -27,6 +24,7 @@ from service.gateway.ledger import Ledger
 from service.gateway.running import LEDGER
 from tests.contract.conftest import free_port
 from tests.contract.gateways import running_gateway
+from tests.service.gateway.http_server import Reply, Request, serving
 from tests.service.studies import hip_dicom
 
 pytestmark = pytest.mark.slow
@@ -58,43 +56,20 @@ port = {archive}
 """
 
 
-class AnyStudy(BaseHTTPRequestHandler):
+def any_study(request: Request) -> Reply:
     """A service that answers every study with two objects, which have the names that the instances give them; what is in them differs
     each time, so that an object that is made and delivered twice shows."""
-
-    protocol_version = "HTTP/1.1"
-
-    def do_POST(self) -> None:
-        body = self.rfile.read(int(self.headers["Content-Length"]))
-        boundary = self.headers["Content-Type"].partition("boundary=")[2].encode()
-        sent = [pydicom.dcmread(io.BytesIO(part.partition(b"\r\n\r\n")[2])) for part in body.split(b"--" + boundary)[1:-1]]
-        names = result_uids([str(each.SOPInstanceUID) for each in sent])
-        objects = [hip_dicom(SOPInstanceUID=name, StudyInstanceUID=sent[0].StudyInstanceUID) for name in names]
-        answer = b"".join(b"--b\r\nContent-Type: application/dicom\r\n\r\n" + each + b"\r\n" for each in objects) + b"--b--\r\n"
-        self.send_response(200)
-        self.send_header("Content-Type", 'multipart/related; type="application/dicom"; boundary=b')
-        self.send_header("Content-Length", str(len(answer)))
-        self.end_headers()
-        self.wfile.write(answer)
-
-    def log_message(self, *_: object) -> None:
-        pass
+    boundary = request.headers["Content-Type"].partition("boundary=")[2].encode()
+    sent = [pydicom.dcmread(io.BytesIO(part.partition(b"\r\n\r\n")[2])) for part in request.body.split(b"--" + boundary)[1:-1]]
+    names = result_uids([str(each.SOPInstanceUID) for each in sent])
+    objects = [hip_dicom(SOPInstanceUID=name, StudyInstanceUID=sent[0].StudyInstanceUID) for name in names]
+    answer = b"".join(b"--b\r\nContent-Type: application/dicom\r\n\r\n" + each + b"\r\n" for each in objects) + b"--b--\r\n"
+    return Reply(200, answer, {"Content-Type": 'multipart/related; type="application/dicom"; boundary=b'})
 
 
 def result_uids(instances: list[str]) -> list[str]:
     digest = int.from_bytes(hashlib.sha256("".join(sorted(instances)).encode()).digest()[:12])
     return [f"2.25.{digest}{number}" for number in (1, 2)]
-
-
-@contextmanager
-def service() -> Iterator[int]:
-    server = ThreadingHTTPServer(("127.0.0.1", 0), AnyStudy)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    yield server.server_address[1]
-    server.shutdown()
-    server.server_close()
-    thread.join()
 
 
 class Archive:
@@ -146,7 +121,7 @@ def test_nothing_acknowledged_is_lost_and_nothing_is_delivered_under_two_names(s
     acknowledged: set[str] = set()
     config = tmp_path / "gateway.toml"
     archive.up()
-    with service() as asked:
+    with serving(any_study) as asked:
         config.write_text(CONFIG.format(folder=tmp_path, service=asked, port=port, archive=archive.port))
         with running_gateway(serve_python, config, port) as gateway:
             for number in range(ROUNDS):

@@ -18,11 +18,13 @@ import yaml
 from prometheus_client.core import Metric
 from prometheus_client.parser import text_string_to_metric_families
 
-from service.gateway.config import Receive
+from service.gateway.config import GatewayConfig
+from service.gateway.intake import Intake
 from service.gateway.ledger import Ledger
-from service.gateway.metrics import Door, GatewayMetrics, Waiting
+from service.gateway.metrics import Door, GatewayMetrics, Waiting, WebDoor
 from service.gateway.receiver import Receiver
 from service.gateway.spool import Spool
+from service.gateway.stow_door import StowDoor
 from service.telemetry import Metrics
 from tests.contract.conftest import free_port
 
@@ -63,9 +65,16 @@ def families(part: str, tmp_path_factory: pytest.TempPathFactory) -> dict[str, A
     if part == "service":
         return {family.name: family for family in Metrics("0").registry.collect()}
     folder = tmp_path_factory.mktemp("spool")
+    config = GatewayConfig.model_validate({
+        "spool": folder, "receive": {"any_caller": True}, "web": {},
+        "routes": [{"name": "hips", "model": "bmd", "destinations": ["archive"]}],
+        "destinations": [{"kind": "stow", "name": "archive", "url": "http://127.0.0.1"}],
+    })  # fmt: skip
     spool, ledger, metrics = Spool(folder), Ledger(folder / "ledger.sqlite"), GatewayMetrics()
+    intake = Intake(config.receive, spool, ledger)
     metrics.watch(Waiting(ledger, spool, time.time))
-    metrics.watch(Door(Receiver(Receive(any_caller=True), spool, ledger)))
+    metrics.watch(Door(Receiver(config.receive, intake)))
+    metrics.watch(WebDoor(StowDoor(config, config.web, intake)))
     found = {family.name: family for family in metrics.registry.collect()}
     ledger.close()
     return found

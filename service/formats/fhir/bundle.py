@@ -52,7 +52,7 @@ def _bundle(answer: Answer) -> Json:
         "meta": labelled(answer.algorithm),
         "identifier": identifier(answer.urn("bundle")),
         "type": "transaction",
-        "entry": [_entry(resource) for resource in resources],
+        "entry": [entry(resource) for resource in resources],
     }
 
 
@@ -82,7 +82,8 @@ def _report(answer: Answer, results: list[Json]) -> Json:
     }
 
 
-def _entry(resource: Json) -> Json:
+def entry(resource: Json) -> Json:
+    """A conditional create on the identifier of a resource."""
     urn = _urn(resource)
     condition = f"identifier={resource['identifier'][0]['system']}|{urn}"
     return {"fullUrl": urn, "resource": resource, "request": {"method": "POST", "url": resource["resourceType"], "ifNoneExist": condition}}

@@ -28,7 +28,7 @@ def device(algorithm: Algorithm) -> Json:
     notes = [*warnings(algorithm), f"Intended use: {spec.intended_use}", *(f"Limitation: {each}" for each in spec.limitations)]
     return {
         "resourceType": "Device",
-        "meta": tagged(algorithm),
+        **({"meta": tagged(algorithm)} if is_synthetic(algorithm) else {}),  # nothing may be empty (R4, json.html)
         "identifier": [identifier(device_urn(algorithm)), {"system": ARTIFACT_SYSTEM, "value": algorithm.digest}],
         "status": "active",
         "manufacturer": MANUFACTURER,

@@ -23,6 +23,7 @@ from pynetdicom.dimse_primitives import C_STORE
 
 from service.gateway.config import Receive
 from service.gateway.identity import WHOLE_DEFLATED
+from service.gateway.intake import Intake
 from service.gateway.ledger import Ledger, Received
 from service.gateway.receiver import Receiver
 from service.gateway.spool import Spool
@@ -48,7 +49,9 @@ class Door:
         self.spool = spool(folder / "spool")
         self.ledger = ledger(folder / "ledger.db")
         config = {"port": 0, "any_caller": True, "min_free_bytes": 0, **changed}
-        self.receiver = Receiver(Receive(**config), self.spool, self.ledger, clock=lambda: 1000.0)
+        self.receive = Receive(**config)
+        self.intake = Intake(self.receive, self.spool, self.ledger, clock=lambda: 1000.0)
+        self.receiver = Receiver(self.receive, self.intake)
 
     def __enter__(self) -> Door:
         self.receiver.start()

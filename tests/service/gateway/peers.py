@@ -7,12 +7,10 @@ import shutil
 import socket
 import socketserver
 import subprocess
-import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +19,8 @@ import pytest
 from pydicom import dcmread
 from pydicom.dataset import Dataset
 from pynetdicom import AE, evt
+
+from tests.service.gateway.http_server import Reply, Request, served, serving
 
 # pynetdicom leaves a socket that could not connect to the garbage collector (transport.py, _shutdown_socket), which closes it at once
 UNCLOSED = pytest.mark.filterwarnings("ignore:Exception ignored in. <socket.socket:pytest.PytestUnraisableExceptionWarning")
@@ -90,17 +90,18 @@ def stored(folder: Path) -> list[Dataset]:
 
 
 @contextmanager
-def orthanc(folder: Path) -> Iterator[tuple[int, int]]:
-    """An archive with DICOMweb: its ports for DICOM and for HTTP."""
+def orthanc(folder: Path, servers: dict[str, str] | None = None, **settings: Any) -> Iterator[tuple[int, int]]:
+    """An archive with DICOMweb, and the servers that it sends to: its ports for DICOM and for HTTP."""
     if not DICOM_WEB.exists():
         pytest.skip("Orthanc's DICOMweb plug-in is not installed")
     dicom, http = free_port(), free_port()
-    settings = {
+    told = {
         "StorageDirectory": str(folder), "IndexDirectory": str(folder), "Plugins": [str(DICOM_WEB)], "HttpPort": http, "DicomPort": dicom,
-        "DicomAet": "PACS", "AuthenticationEnabled": False, "RemoteAccessAllowed": False, "DicomWeb": {"Enable": True},
+        "DicomAet": "PACS", "AuthenticationEnabled": False, "RemoteAccessAllowed": False,
+        "DicomWeb": {"Enable": True, "Servers": {name: [url] for name, url in (servers or {}).items()}}, **settings,
     }  # fmt: skip
     path = folder / "orthanc.json"
-    path.write_text(json.dumps(settings))
+    path.write_text(json.dumps(told))
     with running(["Orthanc", str(path)], http):
         until = time.monotonic() + 30
         while httpx.get(f"http://127.0.0.1:{http}/system").status_code != 200:
@@ -136,7 +137,7 @@ def raw(reply: bytes | None) -> Iterator[int]:
 
     with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Handler) as server:
         server.daemon_threads = True
-        yield from _served(server)
+        yield from served(server)
 
 
 @dataclass
@@ -152,31 +153,10 @@ class Web:
 def website(*answers: tuple[int, dict[str, str], bytes]) -> Iterator[Web]:
     web = Web(list(answers))
 
-    class Handler(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            body = self.rfile.read(int(self.headers["Content-Length"]))
-            web.requests.append((self.path, self.headers, body))
-            status, headers, content = web.answers.pop(0) if len(web.answers) > 1 else web.answers[0]
-            self.send_response(status)
-            for name, value in ({"Content-Length": str(len(content))} | headers).items():
-                self.send_header(name, value)
-            self.end_headers()
-            self.wfile.write(content)
+    def answer(request: Request) -> Reply:
+        web.requests.append((request.target, request.headers, request.body))
+        status, headers, content = web.answers.pop(0) if len(web.answers) > 1 else web.answers[0]
+        return Reply(status, content, headers)
 
-        def log_message(self, *_: object) -> None:
-            """Say nothing."""
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        web.port = server.server_address[1]
-        for _ in _served(server):
-            yield web
-
-
-def _served(server: socketserver.BaseServer) -> Iterator[int]:
-    thread = threading.Thread(target=server.serve_forever, args=(0.05,))
-    thread.start()
-    try:
-        yield server.server_address[1]
-    finally:
-        server.shutdown()
-        thread.join()
+    with serving(answer) as web.port:
+        yield web

@@ -26,7 +26,16 @@ def test_the_example_is_sound_and_the_page_explains_each_kind_of_destination():
     assert main(["gateway", "check", str(EXAMPLE)]) == 0
     assert GatewayConfig.load(EXAMPLE).receive.ae_titles == ("CHIASM", "CHIASM_STAT")
     page = (ROOT / "docs" / "gateway.md").read_text()
-    assert {"dicom", "stow", "webhook"} <= set(re.findall(r"^\| `(\w+)` ", page, re.MULTILINE))
+    assert {"dicom", "fhir", "stow", "webhook"} <= set(re.findall(r"^\| `(\w+)` ", page, re.MULTILINE))
+
+
+def test_what_the_example_leaves_out_is_sound_too(tmp_path):
+    """Each table that is commented out, uncommented."""
+    path = tmp_path / "gateway.toml"
+    path.write_text(re.sub(r"^# (?=\[|\w+ = )", "", EXAMPLE.read_text(), flags=re.MULTILINE))
+    config = GatewayConfig.load(path)
+    assert all((config.web, config.fhir, config.joins, config.peers))
+    assert {destination.kind for destination in config.destinations} == {"dicom", "fhir"}
 
 
 @pytest.mark.parametrize(

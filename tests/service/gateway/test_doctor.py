@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import json
 import subprocess
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -17,36 +15,31 @@ import pytest
 from pynetdicom import AE
 
 from service.gateway.config import GatewayConfig
-from service.gateway.doctor import DOCUMENTS, PAGE, VERIFICATION, examine
+from service.gateway.conformance import DOCUMENTS, FIND, GET, MOVE, PAGE, VERIFICATION
+from service.gateway.doctor import examine
+from tests.service.gateway.http_server import Reply, Request, serving
 from tests.service.gateway.peers import UNCLOSED, free_port
+from tests.service.gateway.web_door import WebDoor
 
 pytestmark = UNCLOSED
+
+
+CAPABLE = {"resourceType": "CapabilityStatement", "fhirVersion": "4.0.1", "rest": [{"interaction": [{"code": "transaction"}]}]}
 
 
 @contextmanager
 def web(state: dict[str, Any]) -> Iterator[int]:
     """The service, and a STOW-RS archive beside it; `state` says what is wrong with them."""
 
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            status = state.get("archive", 200) if self.path.startswith("/dicom-web") else 200
-            self.send_response_only(status)
-            self.send_header("Date", format_datetime(datetime.now(UTC) + timedelta(seconds=state.get("skew", 0)), usegmt=True))
-            body = json.dumps({"models": state.get("models", {"bmd": "ready"})}).encode()
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
+    def answer(request: Request) -> Reply:
+        if request.path == "/r4/metadata":
+            return Reply(200, json.dumps(state.get("capability", CAPABLE)).encode())
+        status = state.get("archive", 200) if request.path.startswith("/dicom-web") else 200
+        date = format_datetime(datetime.now(UTC) + timedelta(seconds=state.get("skew", 0)), usegmt=True)
+        return Reply(status, json.dumps({"models": state.get("models", {"bmd": "ready"})}).encode(), {"Date": date})
 
-        def log_message(self, *_: object) -> None:
-            pass
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    yield server.server_address[1]
-    server.shutdown()
-    server.server_close()
-    thread.join()
+    with serving(answer) as port:
+        yield port
 
 
 @contextmanager
@@ -83,7 +76,9 @@ def sentences(folder: Path, state: dict[str, Any], classes: tuple[str, ...] = (V
             ],
         }
         told["receive"] |= state.get("receive", {})
-        return [finding.sentence for finding in examine(GatewayConfig.model_validate(told | state.get("changed", {}))) if not finding.well]
+        told |= state.get("changed", {})
+        told |= state["also"](http, port) if "also" in state else {}
+        return [finding.sentence for finding in examine(GatewayConfig.model_validate(told)) if not finding.well]
 
 
 def test_nothing_is_wrong_where_nothing_is(tmp_path):
@@ -132,3 +127,66 @@ def test_tls_files_that_are_not_there_or_do_not_fit_are_named(tmp_path):
     (tmp_path / "other").mkdir()
     (unfit,) = sentences(tmp_path, {"receive": {"tls": tls | {"key": certificate(tmp_path / "other", 365)["key"]}}})
     assert "do not fit together" in unfit
+
+
+QUERY = (VERIFICATION, *DOCUMENTS, PAGE, FIND, MOVE, GET)
+
+
+def everything(http: int, port: int) -> dict[str, Any]:
+    """All the parts that a gateway may have beside its door and its destinations."""
+    server = {"url": f"http://127.0.0.1:{http}/r4"}
+    dicom = {"kind": "dicom", "ae_title": "PACS", "host": "127.0.0.1", "port": port}
+    stow = {"kind": "stow", "name": "web", "url": f"http://127.0.0.1:{http}/dicom-web"}
+    return {
+        "web": {"port": 0},
+        "destinations": [dicom | {"name": "pacs"}, stow, {"kind": "fhir", "name": "ehr", **server}],
+        "fhir": server | {"system": "urn:oid:1.2", "fields": [{"field": "sex", "patient": "gender"}]},
+        "peers": [
+            dicom | {"name": "mover"}, dicom | {"name": "getter", "retrieve": "get"},
+            {"kind": "web", "name": "vna", "url": f"http://127.0.0.1:{http}/dicom-web"},
+        ],
+    }  # fmt: skip
+
+
+def test_nothing_is_wrong_where_everything_is_configured(tmp_path):
+    assert sentences(tmp_path, {"also": everything}, QUERY) == []
+
+
+@pytest.mark.parametrize(
+    ("state", "left_out", "said"),
+    [
+        ({"capability": {"resourceType": "Bundle"}}, None, {"ehr answers at", "for metadata answers at"}),
+        ({"capability": CAPABLE | {"fhirVersion": "5.0.0"}}, None, {"ehr speaks FHIR 5.0.0", "for metadata speaks FHIR 5.0.0"}),
+        ({"capability": CAPABLE | {"rest": []}}, None, {"does not say that it takes transactions"}),
+        ({}, FIND, {"mover takes no queries", "getter takes no queries"}),
+        ({}, MOVE, {'mover takes no C-MOVE: allow it there, or set retrieve = "get"'}),
+        ({}, GET, {"getter takes no C-GET"}),
+    ],
+)
+def test_what_is_wrong_with_servers_and_peers_is_named(tmp_path, state, left_out, said):
+    told = sentences(tmp_path, state | {"also": everything}, tuple(uid for uid in QUERY if uid != left_out))
+    assert len(told) == len(said)
+    assert {part for part in said if any(part in sentence for sentence in told)} == said
+
+
+@pytest.mark.parametrize(
+    ("changed", "said"),
+    [
+        ({"ledger": f"postgresql+pg8000://chiasm@127.0.0.1:{free_port()}/chiasm"}, "The ledger's database does not answer"),
+        ({"web": {"port": 0, "token_env": "NO_SUCH_TOKEN"}}, "the token is empty"),
+        ({"web": {"host": "0.0.0.0", "port": 0}}, "The STOW-RS door takes studies from anybody"),  # noqa: S104
+        ({"web": {"port": 0}, "receive": {"callers": [{"ae_title": "CT"}], "min_free_bytes": 0}}, "The STOW-RS door knows nobody"),
+        ({"peers": [{"kind": "web", "name": "vna", "url": "https://127.0.0.1:1", "authorities": "/nowhere"}]}, "cannot be read"),
+    ],
+)
+def test_what_is_wrong_with_the_new_door_and_the_ledger_is_named(tmp_path, changed, said):
+    (sentence,) = sentences(tmp_path, {"changed": changed})
+    assert said in sentence
+
+
+def test_a_port_that_somebody_else_has_is_named_and_our_own_is_not(tmp_path):
+    with web({}) as taken:
+        (sentence,) = sentences(tmp_path, {"changed": {"web": {"port": taken}}})
+    assert "cannot listen" in sentence
+    with WebDoor(tmp_path / "door") as door:
+        assert sentences(tmp_path, {"changed": {"web": {"port": door.server.port}}}) == []

@@ -91,7 +91,7 @@ def test_a_uid_is_a_uid(keyword: str, uid: str) -> None:
 def test_a_file_has_the_header_that_the_standard_asks_for() -> None:
     dataset = small(SOPInstanceUID=generate_uid())
     data = encoded(dataset, EXPLICIT)
-    header = file_header(identify(memoryview(data), EXPLICIT), EXPLICIT, "CT 12")
+    header = file_header(dataset.SOPClassUID, dataset.SOPInstanceUID, EXPLICIT, "CT 12")
     read = dcmread(BytesIO(header + data))
     meta = read.file_meta
     assert read == dataset

@@ -91,7 +91,7 @@ def test_an_instance_that_has_changed_takes_the_place_of_the_old_one(tmp_path: P
 class BrokenSpool(Spool):
     problem = errno.ENOSPC
 
-    def write(self, pieces: Any) -> str:  # noqa: ARG002  as the spool has it
+    def draft(self) -> Any:
         raise OSError(self.problem, CANARY)
 
 

@@ -8,14 +8,34 @@ import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from io import BytesIO
 from pathlib import Path
 
+import httpx
 import pytest
+from pynetdicom.association import Association
+from pynetdicom.dimse_messages import C_STORE_RQ
+from pynetdicom.dimse_primitives import C_STORE
+from pynetdicom.pdu_primitives import P_DATA
 
 from service.gateway.config import GatewayConfigError, Tls
 from service.gateway.tls import client_context
-from service.gateway.upper_layer import Kept, receive_exactly
-from tests.service.gateway.door import HERE, Door, association, echoscu, needs, small, store_dataset, storescu, wait_until
+from service.gateway.upper_layer import InFlight, Kept, receive_exactly
+from tests.service.gateway.door import (
+    DX,
+    EXPLICIT,
+    HERE,
+    Door,
+    association,
+    echoscu,
+    encoded,
+    small,
+    store,
+    store_dataset,
+    storescu,
+    wait_until,
+)
+from tests.service.gateway.web_door import RELATED, WebDoor, related
 from tests.service.studies import hip_dicom
 
 
@@ -83,29 +103,67 @@ def test_who_sends_byte_by_byte_is_not_waited_for() -> None:
 
 
 def test_of_a_message_no_more_is_kept_than_is_allowed() -> None:
-    kept = Kept(10)
+    in_flight = InFlight(100)
+    kept = Kept(10, in_flight)
     assert [kept.write(b"12345"), kept.write(b"67890"), kept.overflowed] == [5, 5, False]
     assert kept.getvalue() == b"1234567890"
     assert [kept.write(b"1"), kept.write(b"2"), kept.overflowed] == [1, 1, True]
     assert kept.getvalue() == b""
+    assert in_flight.take(100), "what was dropped takes no room"
 
 
-@pytest.fixture(scope="module")
-def certificates(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An authority, and a certificate for each side that it has signed; and one of a stranger."""
-    needs("openssl")
-    folder = tmp_path_factory.mktemp("certificates")
+def test_all_messages_together_take_no_more_memory_than_is_allowed(tmp_path: Path) -> None:
+    dataset = small(PixelData=bytes(20_000))
+    with Door(tmp_path, max_bytes_in_flight=30_000) as door, association(door) as first, association(door) as second:
+        data = encoded(dataset, EXPLICIT)
+        fragments = list(unfinished(first, data[:15_000]))
+        assert store(second, data, dataset.SOPInstanceUID) == 0xA700
+        assert fragments
+        first.abort()
+        wait_until(lambda: store(second, data, dataset.SOPInstanceUID) == 0)
+        assert [store(second, data, dataset.SOPInstanceUID) for _ in range(3)] == [0, 0, 0], "what was answered takes no room"
 
-    def openssl(*arguments: str) -> None:
-        subprocess.run(["openssl", *arguments], cwd=folder, check=True, capture_output=True)
 
-    key = ("-newkey", "rsa:2048", "-nodes", "-days", "2")
-    for authority in ("authority", "stranger"):
-        openssl("req", "-x509", *key, "-subj", f"/CN={authority}", "-keyout", f"{authority}.key", "-out", f"{authority}.pem")
-    for side in ("gateway", "modality"):
-        signed = ("-CA", "authority.pem", "-CAkey", "authority.key", "-addext", f"subjectAltName=IP:{HERE}")
-        openssl("req", "-x509", *key, "-subj", f"/CN={side}", *signed, "-keyout", f"{side}.key", "-out", f"{side}.pem")
-    return folder
+def unfinished(sender: Association, data: bytes) -> Iterator[P_DATA]:
+    """The beginning of a message, whose end is not sent."""
+    message = C_STORE()
+    message.MessageID, message.Priority, message.DataSet = 1, 2, BytesIO(data)
+    message.AffectedSOPClassUID, message.AffectedSOPInstanceUID = DX, "1.2.3"
+    whole = C_STORE_RQ()
+    whole.primitive_to_message(message)
+    fragments = list(whole.encode_msg(sender.accepted_contexts[0].context_id, 4096))
+    for fragment in fragments[:-1]:
+        sender.dul.send_pdu(fragment)
+        yield fragment
+    time.sleep(0.3)
+
+
+def test_a_private_storage_class_is_taken_where_it_is_configured(tmp_path: Path) -> None:
+    private = "1.3.12.2.1107.5.9.1"
+    dataset = small(SOPClassUID=private)
+    with Door(tmp_path / "a", storage_classes=(private,)) as door, association(door, (private, EXPLICIT)) as sender:
+        assert store_dataset(sender, dataset) == 0
+        assert [each.sop_class for each in door.received(dataset.StudyInstanceUID)] == [private]
+    with Door(tmp_path / "b") as door, association(door, (private, EXPLICIT)) as sender:
+        assert sender.accepted_contexts == []
+
+
+@pytest.mark.parametrize(("wanted", "status"), [("the fingerprint", 200), ("CN=Modality", 200), ("CN=another", 403), ("sha256:00", 403)])
+def test_a_title_is_tied_to_a_certificate_at_both_doors(wanted: str, status: int, certificates: Path, tmp_path: Path) -> None:
+    if wanted == "the fingerprint":
+        command = ["openssl", "x509", "-in", certificates / "modality.pem", "-noout", "-fingerprint", "-sha256"]
+        shown = subprocess.run(command, capture_output=True, text=True, check=True)
+        wanted = f"SHA256:{shown.stdout.strip().split('=')[1]}"
+    known = {"any_caller": False, "callers": ({"ae_title": "MODALITY", "certificate": wanted},)}
+    ours, theirs = tls(certificates, "gateway"), client_context(tls(certificates, "modality"))
+    with WebDoor(tmp_path, {"tls": ours}, tls=ours, **known) as door:
+        with association(door, tls_args=(theirs, HERE)) as sender:
+            assert sender.is_established == (status == 200)
+        with httpx.Client(verify=theirs, headers={"Content-Type": RELATED}) as client:
+            url = f"https://{HERE}:{door.server.port}/dicom-web/studies"
+            response = client.post(url, content=related(hip_dicom(Rows=8, Columns=8, PixelData=bytes(128))))
+        assert response.status_code == status
+    assert door.receiver.tally().associations == ({"accepted": 1, "released": 1} if status == 200 else {"certificate_unknown": 1})
 
 
 def tls(folder: Path, side: str) -> Tls:

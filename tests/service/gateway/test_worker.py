@@ -57,13 +57,16 @@ class Bench:
         told = {"spool": folder / "spool", "receive": {"any_caller": True}, "routes": [ROUTE], "destinations": [PACS]} | changed
         self.config = GatewayConfig.model_validate(told)
         self.spool, self.ledger, self.now = Spool(self.config.spool), Ledger(folder / "ledger.sqlite"), 1000.0
+        self.service = service
         self.worker = Worker(self.config, self.spool, self.ledger, service, lambda: self.now)
 
     def receive(self, data: bytes, called: str = "CHIASM", calling: str = "MODALITY") -> None:
         header = pydicom.dcmread(io.BytesIO(data))
         uids = (header.StudyInstanceUID, header.SeriesInstanceUID, header.SOPInstanceUID, header.SOPClassUID)
         stored = (hashlib.sha256(data).hexdigest(), self.spool.write([data]), len(data))
-        self.ledger.receive(Received(*uids, "1.2.840.10008.1.2.1", *stored, called, calling), self.now, 5.0)
+        whose = {"patient": f"{header.PatientID} {header.get('IssuerOfPatientID', '')}", "study_date": header.StudyDate or ""}
+        instance = Received(*uids, "1.2.840.10008.1.2.1", *stored, called, calling, **whose, modality=header.Modality)
+        self.ledger.receive(instance, self.now, 5.0)
 
     def later(self, seconds: float = 10.0) -> bool:
         self.now += seconds

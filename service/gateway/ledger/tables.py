@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Column, Float, ForeignKey, Index, Integer, MetaData, String, Table, UniqueConstraint
+from sqlalchemy import BigInteger, Column, Float, ForeignKey, Index, Integer, MetaData, String, Table, UniqueConstraint
 
 PRIORITIES = {"stat": 0, "routine": 1, "batch": 2}
 metadata = MetaData()
@@ -17,11 +17,15 @@ instances = Table(
     Column("transfer_syntax", String(64), nullable=False),
     Column("sha256", String(64), nullable=False),
     Column("file", String(64), nullable=False),
-    Column("size", Integer, nullable=False),
+    Column("size", BigInteger, nullable=False),
     Column("called", String(16), nullable=False),
     Column("calling", String(16), nullable=False),
     Column("received_at", Float, nullable=False),
+    Column("patient", String(64), nullable=False, server_default=""),  # a digest, where studies are joined
+    Column("study_date", String(8), nullable=False, server_default=""),
+    Column("modality", String(16), nullable=False, server_default=""),
     UniqueConstraint("study_uid", "sop_uid"),
+    Index("instances_patient", "patient"),
 )  # fmt: skip
 
 jobs = Table(
@@ -37,6 +41,8 @@ jobs = Table(
     Column("problem", String(500), nullable=False, default=""),  # never a value of a file
     Column("created_at", Float, nullable=False),
     Column("updated_at", Float, nullable=False),
+    Column("arrived_at", Float, nullable=False, server_default="0"),  # the last instance
+    Column("owner", String(32), nullable=False, server_default=""),  # the process that has taken it
     Index("jobs_due", "state", "priority", "ready_at"),
 )  # fmt: skip
 

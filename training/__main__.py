@@ -12,6 +12,7 @@ from tempfile import TemporaryDirectory
 from models import SPECS
 from training.recipes import EXAMPLE_SEED, FRESH_SEED, REFERENCE_SEED, Recipe, adjusted, recipe
 from training.sources import CohortError
+from training.storage import RecordError
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -20,7 +21,7 @@ def main(arguments: list[str] | None = None) -> int:
     options.command_line = sys.argv[1:] if arguments is None else arguments
     try:
         return options.run_command(options) or 0
-    except (CohortError, FileExistsError, FileNotFoundError, KeyError) as error:
+    except (CohortError, RecordError, FileExistsError, FileNotFoundError, KeyError) as error:
         print(error, file=sys.stderr)
         return 1
 
@@ -117,6 +118,8 @@ def _run(command: argparse.ArgumentParser, instead: str = "") -> None:
     command.add_argument("--recipe", default="reference", help="reference or paper (default: %(default)s)")
     command.add_argument("--epochs", type=int, help="another number of epochs than the recipe's, for a trial")
     command.add_argument("--loss", help="another loss: weighted_smooth_l1, smooth_l1, mse or mae")
+    command.add_argument("--accumulate", type=_positive, metavar="N", help="cut each batch into N: the same steps in less memory")
+    command.add_argument("--mixed-precision", action="store_true", help="bfloat16 where that is safe: faster on a recent GPU")
     command.add_argument(
         "--option", action="append", default=[], metavar="NAME=VALUE",
         help="another network option, e.g. direction=img_from_meta or fusion_weight=none (repeatable); see the model's network.py",
@@ -127,7 +130,16 @@ def _chosen(options: argparse.Namespace) -> Recipe:
     """The recipe that the options name, with what they change."""
     pairs = (option.partition("=") for option in options.option)
     network = {name: int(value) if value.isdigit() else value for name, _, value in pairs}
-    return adjusted(recipe(options.model, options.recipe), epochs=options.epochs, loss=options.loss, network=network)
+    return adjusted(
+        recipe(options.model, options.recipe), epochs=options.epochs, loss=options.loss, network=network,
+        accumulate=options.accumulate, mixed_precision=options.mixed_precision,
+    )  # fmt: skip
+
+
+def _positive(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text} is not a whole number from 1 on")
+    return int(text)
 
 
 def _synth(options: argparse.Namespace) -> None:
@@ -149,7 +161,7 @@ def _fit(options: argparse.Namespace) -> None:
     from training.pipeline import fit_run, open_run
 
     run = open_run(_chosen(options), options.run, options.cohort)
-    fit_run(run, tuple(options.variant), options.device, options.pretrained)
+    fit_run(run, tuple(options.variant), options.device, options.pretrained, ("python", "-m", "training", *options.command_line))
 
 
 def _export(options: argparse.Namespace) -> None:

@@ -7,6 +7,7 @@ import json
 import multiprocessing
 import os
 import shutil
+from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,12 +19,16 @@ from models.postprocess import SYNTHETIC
 from models.spec import ModelSpec
 from models.study import Part, Study
 from training.card import detail_lines, write_card
+from training.curves import has_tensorboard
 from training.data import Cohort, Split, load, splits, with_panel
+from training.environment import code, environment
 from training.evaluation import Evaluation, evaluate_artifact, evaluate_run, table_lines
 from training.export import export_baseline, export_model
-from training.fit import Task, check_record, fit, tasks_of
+from training.fit import CPU_THREADS, Task, fit, tasks_of
 from training.graphs import artifact_spec
+from training.processes import end_with_parent
 from training.recipes import FRESH_CASES, FRESH_SEED, REFERENCE_SEED, Recipe, recipe
+from training.records import check_record, export_record, session
 
 
 @dataclass(frozen=True)
@@ -43,7 +48,7 @@ class Run:
 def open_run(chosen: Recipe, folder: Path, cohort_folder: Path) -> Run:
     """Read the cohort and lay out the run; nothing is trained yet."""
     cohort = read_cohort(chosen.model, cohort_folder, folder / "tensors")
-    check_record(folder, chosen, cohort)
+    check_record(folder, chosen, cohort, cohort_folder.resolve().name)
     return Run(chosen, folder, cohort, splits(cohort.rows, cohort.targets, chosen))
 
 
@@ -53,25 +58,32 @@ def read_cohort(model: str, folder: Path, cache: Path, spec: ModelSpec | None = 
     return load(with_panel(spec or SPECS[model], folder), source.read(folder), cache)
 
 
-def fit_run(run: Run, variants: tuple[str, ...] = (), device: str = "auto", pretrained: Path | None = None) -> None:
-    """Train every network of the run that is not finished yet."""
+def fit_run(
+    run: Run, variants: tuple[str, ...] = (), device: str = "auto", pretrained: Path | None = None, command: Sequence[str] = ()
+) -> None:
+    """Train every network of the run that is not finished yet; `command` is what was typed, for the record."""
     chosen = torch.device(("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device)
     tasks = tasks_of(run.recipe, run.splits, run.folder, variants)
     if run.recipe.frozen_trunk_epochs and pretrained is None:
         raise FileNotFoundError(f"the recipe {run.recipe.name} starts from a pretrained trunk: name one with --pretrained")
     print(f"{len(tasks)} networks on {chosen}, at most {run.recipe.epochs} epochs of {len(tasks[0].split.train)} studies each")
-    if chosen.type == "cpu":
-        _fit_side_by_side(tasks, run.cohort, pretrained)
-    else:
-        for task in sorted(tasks, key=lambda task: task.teacher is not None):
-            fit(task, run.cohort, chosen, pretrained)
+    if not has_tensorboard():
+        print("tensorboard is not installed: curves are written to history.csv alone")
+    threads = CPU_THREADS if chosen.type == "cpu" else torch.get_num_threads()
+    with session(run.folder, code(), environment(chosen, threads), command, pretrained) as changes:
+        print(*changes, sep="\n", end="\n" * bool(changes))
+        if chosen.type == "cpu":
+            _fit_side_by_side(tasks, run.cohort, pretrained)
+        else:
+            for task in sorted(tasks, key=lambda task: task.teacher is not None):
+                fit(task, run.cohort, chosen, pretrained)
 
 
 def _fit_side_by_side(tasks: tuple[Task, ...], cohort: Cohort, pretrained: Path | None) -> None:
     """One network a core: small networks gain more from that than from threads, and one thread adds in one order only."""
     context = multiprocessing.get_context("spawn")
     taught_by_none, taught = ([task for task in tasks if (task.teacher is None) is free] for free in (True, False))  # teachers first
-    with ProcessPoolExecutor(os.cpu_count(), mp_context=context) as pool:
+    with ProcessPoolExecutor(os.cpu_count(), mp_context=context, initializer=end_with_parent) as pool:
         for ready in (taught_by_none, taught):
             for done in [pool.submit(fit, task, cohort, torch.device("cpu"), pretrained) for task in ready]:
                 done.result()
@@ -85,6 +97,7 @@ def export_run(run: Run, out: Path, training_data: str = SYNTHETIC) -> None:
     for variant in baselines:
         if (run.tasks(variant)[-1].folder / "held_out.npz").exists():  # finished
             export_baseline(run.tasks(variant)[-1], run.cohort, out / "baselines" / f"{variant}.onnx")
+    export_record(run.folder, out)
     size = sum(path.stat().st_size for path in out.rglob("*.onnx"))
     print(f"exported {out}: {size / 1e6:.1f} MB, baselines included")
 
@@ -125,7 +138,7 @@ def reference_artifact(model: str, work: Path) -> None:
             write(folder, cases, seed, rows=chosen.phantom_rows)
             written.touch()
     run = open_run(chosen, work / model / "reference", cohort)
-    fit_run(run)
+    fit_run(run, command=("python", "-m", "training", "artifacts", model))
     export_run(run, Path("artifacts") / model)
     evaluation = evaluate_fresh(Path("artifacts") / model, model, fresh, work / model / "fresh")
     report(evaluation, Path("artifacts") / model, f"python -m training artifacts {model}")

@@ -1,4 +1,6 @@
-"""``python -m training COMMAND MODEL``: synth, inspect, fit, export, evaluate, or all of them for the reference artifact; and ``gate``."""
+"""``python -m training COMMAND MODEL``: synth, inspect, fit, export, evaluate, or all of them for the reference artifact;
+``compare``; and ``gate``.
+"""
 
 from __future__ import annotations
 
@@ -49,7 +51,7 @@ def _parser() -> argparse.ArgumentParser:
     export.add_argument("--out", type=Path, help="artifact folder (default: artifacts/MODEL)")
     export.add_argument("--training-data", default="synthetic phantoms", help="told in every answer (default: %(default)s)")
 
-    for add in (_evaluate_command, _variant_command, _explain_command):
+    for add in (_evaluate_command, _compare_command, _variant_command, _explain_command):
         add(commands)
     example = _command(commands, "example", _example, "write the example study: a DICOM, a PNG and metadata")
     example.add_argument("--out", type=Path, help="folder (default: examples/MODEL)")
@@ -79,6 +81,14 @@ def _evaluate_command(commands: argparse._SubParsersAction) -> None:  # type: ig
     evaluate.add_argument("--artifact", type=Path, help="evaluate this artifact folder on the cohort (default: artifacts/MODEL)")
     _run(evaluate, "instead, evaluate a run on the rows that it held out (its folds, pooled)")
     evaluate.add_argument("--card", type=Path, help="also write card.md and plots into this folder")
+
+
+def _compare_command(commands: argparse._SubParsersAction) -> None:  # type: ignore[type-arg]
+    text = "two runs of one model side by side: what differs, what each has reached, finished or not"
+    compare = commands.add_parser("compare", help=text, description=text)
+    compare.set_defaults(run_command=_compare)
+    compare.add_argument("runs", type=Path, nargs=2, metavar="RUN", help="folder that was given to fit as --run")
+    compare.add_argument("--out", type=Path, metavar="PAGE", help="also write a page with the curves of both")
 
 
 def _variant_command(commands: argparse._SubParsersAction) -> None:  # type: ignore[type-arg]
@@ -181,6 +191,12 @@ def _evaluate(options: argparse.Namespace) -> None:
             artifact = options.artifact or Path("artifacts") / options.model
             evaluation = evaluate_fresh(artifact, options.model, options.cohort, Path(cache))
     report(evaluation, options.card, f"python -m training {shlex.join(options.command_line)}")
+
+
+def _compare(options: argparse.Namespace) -> None:
+    from training.comparison import compare
+
+    compare(*options.runs, options.out)
 
 
 def _variant(options: argparse.Namespace) -> int:

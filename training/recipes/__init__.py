@@ -64,7 +64,7 @@ def adjusted(
     recipe: Recipe, *, epochs: int | None = None, loss: str | None = None, network: Options | None = None,
     accumulate: int | None = None, mixed_precision: bool = False,
 ) -> Recipe:  # fmt: skip
-    """The recipe with other epochs, another loss, or other network options, one ablation each; or fitted to a smaller or a faster device."""
+    """The recipe with other epochs, another loss, or other network options, one ablation each; or fitted to another device."""
     chosen = replace(recipe, network={**recipe.network, **(network or {})}, accumulate=accumulate or recipe.accumulate)
     return replace(
         chosen, epochs=epochs or chosen.epochs, loss=loss or chosen.loss, mixed_precision=mixed_precision or chosen.mixed_precision

@@ -1,6 +1,4 @@
-"""``python -m training COMMAND MODEL``: synth, inspect, fit, export, evaluate, or all of them for the reference artifact;
-``compare``; and ``gate``.
-"""
+"""``python -m training COMMAND``: synth, inspect, fit, compare, export, evaluate, or all for the reference artifact; and the gate."""
 
 from __future__ import annotations
 

@@ -138,4 +138,4 @@ def killed_while_reading(cohort_folder: Path, tensors: Path) -> int:
 if __name__ == "__main__":
     places = [Path(argument) for argument in sys.argv[1:]]
     torch.set_num_threads(1)
-    print(json.dumps({"deaths": main(*places), "tensors": killed_while_reading(places[0], places[2] / "tensors")}))
+    sys.stdout.write(json.dumps({"deaths": main(*places), "tensors": killed_while_reading(places[0], places[2] / "tensors")}))

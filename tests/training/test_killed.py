@@ -1,6 +1,7 @@
 """A run that is killed, at whatever moment, ends as if it had not been: the same bits in weights, estimates and artifact."""
 
 import json
+import shutil
 import signal
 import subprocess
 import sys
@@ -14,7 +15,7 @@ torch = pytest.importorskip("torch", reason="torch is not installed")
 from tests.training.killed import RECIPE, SPLIT  # noqa: E402  after the check for torch
 from training.curves import read_history  # noqa: E402
 from training.export import measured, write_graph  # noqa: E402
-from training.fit import Task, load_network  # noqa: E402
+from training.fit import Task, fit, load_network  # noqa: E402
 
 MOMENTS = 16  # of two epochs: five for each checkpoint and its table, four for best.pt and what it takes, two for held_out.npz
 ROOT = Path(__file__).parents[2]
@@ -51,6 +52,19 @@ def test_a_run_that_is_killed_at_any_moment_ends_as_if_it_had_not_been(killed):
 def test_a_run_that_was_killed_leaves_nothing_half_written(killed):
     out, _ = killed
     assert [path for path in out.rglob("*.partial") if path.parent.name.startswith("moment")] == []
+
+
+def test_estimates_are_moved_from_where_the_checkpoint_has_them(killed, cohort, tmp_path):
+    """Moved a second time they are mostly off by less than a float can tell, so the first move is made a large one."""
+    out, _ = killed
+    folder = tmp_path / "run"
+    shutil.copytree(out / "whole", folder)
+    (folder / "held_out.npz").unlink()
+    moved = torch.load(folder / "best.pt", weights_only=True)
+    moved["target_mean"] += 1.0
+    torch.save(moved, folder / "best.pt")
+    fit(Task(RECIPE, "metadata-only", SPLIT, folder), cohort, torch.device("cpu"))
+    assert content(folder) == content(out / "whole")
 
 
 def test_tensors_that_were_half_written_are_made_anew(killed, cohort):

@@ -194,7 +194,8 @@ def _evaluate(options: argparse.Namespace) -> None:
 def _compare(options: argparse.Namespace) -> None:
     from training.comparison import compare
 
-    compare(*options.runs, options.out)
+    one, other = options.runs
+    compare(one, other, options.out)
 
 
 def _variant(options: argparse.Namespace) -> int:

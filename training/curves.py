@@ -53,7 +53,7 @@ class Curves:
     def close(self) -> None:
         """Nothing more is added."""
         if self._events is not None:
-            self._events.close()  # type: ignore[no-untyped-call]
+            self._events.close()
 
     def _write_table(self, history: History) -> None:
         text = io.StringIO()
@@ -68,11 +68,11 @@ class Curves:
 
         for left in self._folder.glob("events.out.tfevents.*"):
             left.unlink()
-        return SummaryWriter(str(self._folder))  # type: ignore[no-untyped-call]
+        return SummaryWriter(str(self._folder))
 
     def _add_events(self, row: dict[str, float]) -> None:
         if self._events is None:
             return
         for name, tag in TAGS.items():
-            self._events.add_scalar(tag, row[name], int(row["epoch"]))  # type: ignore[no-untyped-call]
-        self._events.flush()  # type: ignore[no-untyped-call]
+            self._events.add_scalar(tag, row[name], int(row["epoch"]))
+        self._events.flush()

@@ -123,12 +123,14 @@ def _metric_lines(both: Compared, variant: str) -> Iterator[Line]:
     if found[0] is None and found[1] is None:
         return
     metrics = metrics_of(both.one.spec)
-    yield Line("held-out rows", *(str(len(each.rows)) if each else NONE for each in found))
+    counts = [str(len(each.rows)) if each else NONE for each in found]
+    yield Line("held-out rows", counts[0], counts[1])
     tables = [bootstrap(each.scored, metrics, groups=each.groups) if each else {} for each in found]
     paired = _same_rows(both, variant)
     for name, metric in metrics.items():
         change = _change(found[0], found[1], metric) if paired and found[0] and found[1] else ""
-        yield Line(name, *(str(table[name]) if table else NONE for table in tables), change)
+        told = [str(table[name]) if table else NONE for table in tables]
+        yield Line(name, told[0], told[1], change)
 
 
 def metrics_of(spec: ModelSpec) -> Mapping[str, Metric]:

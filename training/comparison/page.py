@@ -8,6 +8,7 @@ from html import escape
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from training.comparison.difference import Compared, Line, notes
 from training.inspection.drawing import png_uri
@@ -63,5 +64,5 @@ def _curves(both: Compared, variant: str) -> str:
 
 def _finish(axes: Axes, label: str) -> None:
     axes.set(xlabel="epoch", ylabel=label)
-    axes.xaxis.get_major_locator().set_params(integer=True)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.grid(alpha=0.25)

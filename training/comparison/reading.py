@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,7 +18,6 @@ from training.data import Indices
 from training.metrics import Scored
 from training.records import Record, whole_record
 
-Cases = Mapping[str, NDArray[np.generic]]
 COLUMNS = ("indices", "group", "target", "estimate")
 
 
@@ -92,20 +92,21 @@ def read_run(folder: Path) -> ReadRun:
     return ReadRun(folder.resolve().name, record, {variant: each for variant, each in begun.items() if each.histories})
 
 
-def _reached(folder: Path, pooled: Callable[[Cases], HeldOut]) -> Reached:
+def _reached(folder: Path, pooled: Callable[[Sequence[Mapping[str, NDArray[Any]]]], HeldOut]) -> Reached:
     histories = {path.parent.name: read_history(path.parent) for path in sorted(folder.glob("*/history.csv"))}
     files = [np.load(path) for path in sorted(folder.glob("*/held_out.npz"))]
     filled = [file for file in files if len(file["indices"])]
-    return Reached(histories, pooled({name: np.concatenate([file[name] for file in filled]) for name in COLUMNS}) if filled else None)
+    return Reached(histories, pooled(filled) if filled else None)
 
 
-def _pooled_classes(cases: Cases) -> HeldOut:
+def _pooled_classes(files: Sequence[Mapping[str, NDArray[Any]]]) -> HeldOut:
     """Rows of all folds in the cohort's order, whichever fold held them out."""
-    order = np.argsort(cases["indices"])
-    target, estimate = (cases[name][order].astype(np.float64) for name in ("target", "estimate"))
-    return HeldOut(cases["indices"][order], tuple(str(group) for group in cases["group"][order]), Scored(target, estimate))
+    rows, group, target, estimate = (np.concatenate([file[name] for file in files]) for name in COLUMNS)
+    order = np.argsort(rows)
+    scored = Scored(target[order].astype(np.float64), estimate[order].astype(np.float64))
+    return HeldOut(rows[order], tuple(str(each) for each in group[order]), scored)
 
 
-def _pooled_numbers(cases: Cases) -> HeldOut:
-    pooled = _pooled_classes(cases)
+def _pooled_numbers(files: Sequence[Mapping[str, NDArray[Any]]]) -> HeldOut:
+    pooled = _pooled_classes(files)
     return HeldOut(pooled.rows, None, Scored(pooled.scored.target[:, 0], pooled.scored.estimate[:, 0]))

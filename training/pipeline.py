@@ -71,7 +71,8 @@ def fit_run(
         print("tensorboard is not installed: curves are written to history.csv alone")
     threads = CPU_THREADS if chosen.type == "cpu" else torch.get_num_threads()
     with session(run.folder, code(), environment(chosen, threads), command, pretrained) as changes:
-        print(*changes, sep="\n", end="\n" * bool(changes))
+        for change in changes:
+            print(change)
         if chosen.type == "cpu":
             _fit_side_by_side(tasks, run.cohort, pretrained)
         else:

@@ -1,17 +1,16 @@
-"""``python -m training COMMAND MODEL``: synth, inspect, fit, export, evaluate, or all of them; ``ablate``; ``gate``."""
+"""``python -m training COMMAND``: synth, inspect, fit, compare, export, calibrate, evaluate, or all of them; ablations; and the gate."""
 
 from __future__ import annotations
 
 import argparse
-import importlib
-import shlex
 import sys
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 from models import SPECS
-from training.recipes import EXAMPLE_SEED, FRESH_SEED, REFERENCE_SEED, Recipe, adjusted, recipe
+from training import commands as run
+from training.recipes import FRESH_SEED, REFERENCE_SEED
 from training.sources import CohortError
+from training.storage import RecordError
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -20,7 +19,7 @@ def main(arguments: list[str] | None = None) -> int:
     options.command_line = sys.argv[1:] if arguments is None else arguments
     try:
         return options.run_command(options) or 0
-    except (CohortError, FileExistsError, FileNotFoundError, KeyError) as error:
+    except (CohortError, RecordError, FileExistsError, FileNotFoundError, KeyError) as error:
         print(error, file=sys.stderr)
         return 1
 
@@ -30,23 +29,23 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     _phantom_commands(commands)
     _inspect_command(commands)
-    fit = _command(commands, "fit", _fit, "train a recipe's network and its baselines on a cohort; goes on where it was interrupted")
+    fit = _command(commands, "fit", run.fit, "train a recipe's network and its baselines on a cohort; goes on where it was interrupted")
     _cohort(fit)
     _run(fit)
     fit.add_argument("--variant", action="append", default=[], help="only this variant (repeatable); default: all of the recipe")
     fit.add_argument("--pretrained", type=Path, help="a torchvision ResNet checkpoint (.pth) for the image trunk")
     fit.add_argument("--device", default="auto", help="auto, cpu or cuda (default: %(default)s)")
 
-    export = _command(commands, "export", _export, "write model.onnx and golden.npz, or nothing if ONNX differs from PyTorch")
+    export = _command(commands, "export", run.export, "write model.onnx and golden.npz, or nothing if ONNX differs from PyTorch")
     _cohort(export)
     _run(export)
     export.add_argument("--out", type=Path, help="artifact folder (default: artifacts/MODEL)")
     export.add_argument("--training-data", default="synthetic phantoms", help="told in every answer (default: %(default)s)")
 
     _artifact_commands(commands)
-    for add in (_gate_command, _real_command, _ablation_commands):
+    for add in (_compare_command, _gate_command, _real_command, _ablation_commands):
         add(commands)
-    artifacts = _command(commands, "artifacts", _artifacts, "the reference artifact from nothing: synth, fit, export, evaluate")
+    artifacts = _command(commands, "artifacts", run.artifacts, "the reference artifact from nothing: synth, fit, export, evaluate")
     artifacts.add_argument("--work", type=Path, default=Path("runs"), help="cohorts and networks in between (default: %(default)s)")
     return parser
 
@@ -59,17 +58,17 @@ def _command(commands: argparse._SubParsersAction, name: str, run: object, text:
 
 
 def _phantom_commands(commands: argparse._SubParsersAction) -> None:  # type: ignore[type-arg]
-    synth = _command(commands, "synth", _synth, "write a phantom cohort: synthetic patients with planted truth")
+    synth = _command(commands, "synth", run.synth, "write a phantom cohort: synthetic patients with planted truth")
     synth.add_argument("--out", type=Path, required=True, help="folder to write the cohort into")
     synth.add_argument("--cases", type=int, help="number of studies (default: the reference recipe's)")
     synth.add_argument("--seed", type=int, default=REFERENCE_SEED, help="same seed, same bytes (default: %(default)s)")
     synth.add_argument("--rows", type=int, help="image height in pixels (default: the reference recipe's)")
-    example = _command(commands, "example", _example, "write the example study: a DICOM, a PNG and metadata")
+    example = _command(commands, "example", run.example, "write the example study: a DICOM, a PNG and metadata")
     example.add_argument("--out", type=Path, help="folder (default: examples/MODEL)")
 
 
 def _inspect_command(commands: argparse._SubParsersAction) -> None:  # type: ignore[type-arg]
-    inspect = _command(commands, "inspect", _inspect, "look a cohort over before training: a page; exit status 1 if anything must be fixed")
+    inspect = _command(commands, "inspect", run.inspect, "look a cohort over before training: a page; exit status 1 if it must be mended")
     _cohort(inspect)
     inspect.add_argument("--out", type=Path, help="the page (default: runs/inspection-MODEL.html)")
 
@@ -81,23 +80,31 @@ def _artifact_commands(commands: argparse._SubParsersAction) -> None:  # type: i
 
 def _calibrate_command(commands: argparse._SubParsersAction) -> None:  # type: ignore[type-arg]
     text = "measure on a cohort how honest an artifact's probabilities and intervals are, and correct them; decisions stay what they are"
-    calibrated = _command(commands, "calibrate", _calibrate, text)
+    calibrated = _command(commands, "calibrate", run.calibrate, text)
     _cohort(calibrated)
     calibrated.add_argument("--artifact", type=Path, help="artifact folder (default: artifacts/MODEL)")
     calibrated.add_argument("--out", type=Path, help="folder of the corrected artifact (default: the artifact itself)")
 
 
 def _evaluate_command(commands: argparse._SubParsersAction) -> None:  # type: ignore[type-arg]
-    evaluate = _command(commands, "evaluate", _evaluate, "print a table with intervals and write the model card")
+    evaluate = _command(commands, "evaluate", run.evaluate, "print a table with intervals and write the model card")
     _cohort(evaluate)
     evaluate.add_argument("--artifact", type=Path, help="evaluate this artifact folder on the cohort (default: artifacts/MODEL)")
     _run(evaluate, "instead, evaluate a run on the rows that it held out (its folds, pooled)")
     evaluate.add_argument("--card", type=Path, help="also write card.md and plots into this folder")
 
 
+def _compare_command(commands: argparse._SubParsersAction) -> None:  # type: ignore[type-arg]
+    text = "two runs of one model side by side: what differs, what each has reached, finished or not"
+    compare = commands.add_parser("compare", help=text, description=text)
+    compare.set_defaults(run_command=run.compare)
+    compare.add_argument("runs", type=Path, nargs=2, metavar="RUN", help="folder that was given to fit as --run")
+    compare.add_argument("--out", type=Path, metavar="PAGE", help="also write a page with the curves of both")
+
+
 def _variant_command(commands: argparse._SubParsersAction) -> None:  # type: ignore[type-arg]
     text = "make a faster variant of an artifact, and certify it or say why not; exit status 1 where it must not be served"
-    variant = _command(commands, "variant", _variant, text)
+    variant = _command(commands, "variant", run.variant, text)
     variant.add_argument("kind", choices=("int8", "fp16"), help="int8 for processors, fp16 for GPUs")
     _cohort(variant)
     variant.add_argument("--fresh", type=Path, required=True, help="folder of a cohort that the network has not seen: it decides")
@@ -106,7 +113,7 @@ def _variant_command(commands: argparse._SubParsersAction) -> None:  # type: ign
 
 
 def _explain_command(commands: argparse._SubParsersAction) -> None:  # type: ignore[type-arg]
-    explain = _command(commands, "explain", _explain, "print how often maps point to what was planted in phantoms, and how fields rank")
+    explain = _command(commands, "explain", run.explain, "print how often maps point to what was planted in phantoms, and how fields rank")
     explain.add_argument("--artifact", type=Path, help="artifact folder (default: artifacts/MODEL)")
     explain.add_argument("--cases", type=int, default=300, help="phantoms to draw (default: %(default)s)")
     explain.add_argument("--seed", type=int, default=FRESH_SEED, help="of the phantoms (default: %(default)s)")
@@ -114,7 +121,7 @@ def _explain_command(commands: argparse._SubParsersAction) -> None:  # type: ign
 
 
 def _ablation_commands(commands: argparse._SubParsersAction) -> None:  # type: ignore[type-arg]
-    ablate = _command(commands, "ablate", _ablate, "compare the model with variants of itself and with tuned baselines; resumable")
+    ablate = _command(commands, "ablate", run.ablate, "compare the model with variants of itself and with tuned baselines; resumable")
     ablate.add_argument("--cohort", type=Path, help="folder of a cohort (default: phantoms, which are drawn first)")
     ablate.add_argument("--work", type=Path, default=Path("runs/ablation"), help="phantoms and networks (default: %(default)s)")
     ablate.add_argument("--size", choices=("small", "full"), default="small", help="small: two cores, under an hour; full: a GPU")
@@ -128,13 +135,13 @@ def _ablation_commands(commands: argparse._SubParsersAction) -> None:  # type: i
     ablate.add_argument("--device", default="auto", help="auto, cpu or cuda (default: %(default)s)")
     ablate.add_argument("--out", type=Path, help="result (default: docs/evidence/results/MODEL.json)")
     evidence = commands.add_parser("evidence", help="write docs/evidence from the stored results of the ablations; trains nothing")
-    evidence.set_defaults(run_command=_evidence)
+    evidence.set_defaults(run_command=run.evidence)
     evidence.add_argument("--out", type=Path, default=Path("docs/evidence"), help="folder; its results/ is read (default: %(default)s)")
 
 
 def _gate_command(commands: argparse._SubParsersAction) -> None:  # type: ignore[type-arg]
     gate = commands.add_parser("gate", help="the gate before every model: draw and read pictures, fit, certify, write its card")
-    gate.set_defaults(run_command=_gate)
+    gate.set_defaults(run_command=run.gate)
     gate.add_argument("--films", type=Path, help="folder of real films: see docs/cohorts/gate.md; without it, made pictures alone")
     gate.add_argument("--out", type=Path, default=Path("artifacts/gate"), help="artifact folder (default: %(default)s)")
     gate.add_argument("--cases", type=int, default=2500, help="made pictures of each part (default: %(default)s)")
@@ -144,7 +151,7 @@ def _gate_command(commands: argparse._SubParsersAction) -> None:  # type: ignore
 
 def _real_command(commands: argparse._SubParsersAction) -> None:  # type: ignore[type-arg]
     real = commands.add_parser("real", help="our networks on public films and tables of real patients, beside the simplest baselines")
-    real.set_defaults(run_command=_real)
+    real.set_defaults(run_command=run.real)
     real.add_argument("--data", type=Path, required=True, help="folder with chest_xray/ and mammography/: see docs/evidence/real.md")
     real.add_argument("--out", type=Path, default=Path("docs/evidence"), help="folder of the page and its figures (default: %(default)s)")
     real.add_argument("--work", type=Path, default=Path("runs/real"), help="tensors and networks in between (default: %(default)s)")
@@ -159,135 +166,18 @@ def _run(command: argparse.ArgumentParser, instead: str = "") -> None:
     command.add_argument("--recipe", default="reference", help="reference or paper (default: %(default)s)")
     command.add_argument("--epochs", type=int, help="another number of epochs than the recipe's, for a trial")
     command.add_argument("--loss", help="another loss: weighted_smooth_l1, smooth_l1, mse or mae")
+    command.add_argument("--accumulate", type=_positive, metavar="N", help="cut each batch into N: the same steps in less memory")
+    command.add_argument("--mixed-precision", action="store_true", help="bfloat16 where that is safe: faster on a recent GPU")
     command.add_argument(
         "--option", action="append", default=[], metavar="NAME=VALUE",
         help="another network option, e.g. direction=img_from_meta or fusion_weight=none (repeatable); see the model's network.py",
     )
 
 
-def _chosen(options: argparse.Namespace) -> Recipe:
-    """The recipe that the options name, with what they change."""
-    pairs = (option.partition("=") for option in options.option)
-    network = {name: int(value) if value.isdigit() else value for name, _, value in pairs}
-    return adjusted(recipe(options.model, options.recipe), epochs=options.epochs, loss=options.loss, network=network)
-
-
-def _synth(options: argparse.Namespace) -> None:
-    usual = recipe(options.model, "reference")
-    cases, rows = options.cases or usual.phantom_cases, options.rows or usual.phantom_rows
-    importlib.import_module(f"training.phantoms.{options.model}").write(options.out, cases, options.seed, rows=rows)
-
-
-def _inspect(options: argparse.Namespace) -> int:
-    from training.inspection import inspect
-
-    return inspect(options.model, options.cohort, options.out or Path("runs") / f"inspection-{options.model}.html")
-
-
-# torch takes seconds to import: each command below imports what it needs, so that --help and synth answer at once
-
-
-def _fit(options: argparse.Namespace) -> None:
-    from training.pipeline import fit_run, open_run
-
-    run = open_run(_chosen(options), options.run, options.cohort)
-    fit_run(run, tuple(options.variant), options.device, options.pretrained)
-
-
-def _export(options: argparse.Namespace) -> None:
-    from training.pipeline import export_run, open_run
-
-    run = open_run(_chosen(options), options.run, options.cohort)
-    export_run(run, options.out or Path("artifacts") / options.model, options.training_data)
-
-
-def _calibrate(options: argparse.Namespace) -> None:
-    from training.pipeline import calibrate
-
-    artifact = options.artifact or Path("artifacts") / options.model
-    with TemporaryDirectory() as cache:
-        measured = calibrate(artifact, options.model, options.cohort, Path(cache), options.out or artifact)
-    print(measured.model_dump_json(indent=1, include={"calibration", "sets", "thresholds"}))
-
-
-def _evaluate(options: argparse.Namespace) -> None:
-    from training.pipeline import evaluate_fresh, evaluate_held_out, open_run, report, trust_fresh
-
-    command = f"python -m training {shlex.join(options.command_line)}"
-    if options.run:
-        report(evaluate_held_out(open_run(_chosen(options), options.run, options.cohort)), options.card, command)
-        return
-    with TemporaryDirectory() as cache:
-        judged = options.artifact or Path("artifacts") / options.model, options.model, options.cohort, Path(cache)
-        report(evaluate_fresh(*judged), options.card, command, trust_fresh(*judged))
-
-
-def _variant(options: argparse.Namespace) -> int:
-    from training.graphs import artifact_spec
-    from training.pipeline import read_cohort
-    from training.variants import make_variant
-
-    artifact = options.artifact or Path("artifacts") / options.model
-    spec, out = artifact_spec(artifact / "model.onnx"), options.out or artifact
-    with TemporaryDirectory() as cache:
-        cohort, fresh = (read_cohort(options.model, folder, Path(cache) / folder.name, spec) for folder in (options.cohort, options.fresh))
-        verdict = make_variant(options.kind, artifact, cohort, fresh, out)
-    print((out / f"{options.kind}.md").read_text())
-    return int(bool(verdict.reasons))
-
-
-def _explain(options: argparse.Namespace) -> None:
-    from training.evaluation.planted import against_planted, page
-
-    artifact = options.artifact or Path("artifacts") / options.model
-    with TemporaryDirectory() as folder:
-        found = against_planted(options.model, artifact, options.cases, options.seed, Path(folder) / "phantoms")
-    text = page(options.model, *found, options.cases, options.seed)
-    print(text)
-    if options.card:
-        (options.card / "explanations.md").write_text(text)
-
-
-def _example(options: argparse.Namespace) -> None:
-    phantoms = importlib.import_module(f"training.phantoms.{options.model}")
-    phantoms.write_example(options.out or Path("examples") / options.model, EXAMPLE_SEED)
-
-
-def _gate(options: argparse.Namespace) -> None:
-    from training.gate.fit import make_gate
-
-    make_gate(options.films, options.out, options.cases, options.epochs, options.seed)
-
-
-def _real(options: argparse.Namespace) -> None:
-    from training.real.cohort import cbis_descriptors, nih_films
-    from training.real.experiments import films, tables
-    from training.real.page import page, store
-
-    described = tables(cbis_descriptors(options.data, options.work / "tensors"), options.work / "tables")
-    seen = films(nih_films(options.data, options.work / "tensors"), Path("artifacts/chest"), options.work / "films")
-    stored = options.out / "results" / "real.json"
-    store((seen, *described), f"python -m training {shlex.join(options.command_line)}", stored)
-    (options.out / "real.md").write_text(page(stored))
-    print(page(stored))
-
-
-def _ablate(options: argparse.Namespace) -> None:
-    from training.ablation.command import ablate
-
-    ablate(options)
-
-
-def _evidence(options: argparse.Namespace) -> None:
-    from training.evidence import write
-
-    print("\n".join(f"wrote {path}" for path in write(options.out)))
-
-
-def _artifacts(options: argparse.Namespace) -> None:
-    from training.pipeline import reference_artifact
-
-    reference_artifact(options.model, options.work)
+def _positive(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text} is not a whole number from 1 on")
+    return int(text)
 
 
 if __name__ == "__main__":

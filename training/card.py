@@ -13,6 +13,7 @@ from training.evaluation.honesty import Honesty
 from training.evaluation.regression import RegressionEvaluation
 from training.plots import write_plots
 from training.recipes import recipe
+from training.records import NAME, Record, artifact_record
 from training.thresholds import LEAST_AUC
 
 NOT_EXPORTED = "a run that is not exported"
@@ -32,7 +33,8 @@ def write_card(evaluation: Evaluation, folder: Path, command: str, honest: Hones
     """Write card.md and its plots; with `honest`, how far to trust the numbers too, and evaluation.json."""
     pictures = [f"![{CAPTIONS[name]}](plots/{name})" for name in write_plots(evaluation, folder / "plots", honest)]
     trust = honesty.lines(honest) if honest else []
-    (folder / "card.md").write_text("\n".join([*_head(evaluation), *trust, *_results(evaluation, command), "", *pictures]) + "\n")
+    told = [*_head(evaluation), *trust, *_results(evaluation, command), "", *_run(artifact_record(folder)), *pictures]
+    (folder / "card.md").write_text("\n".join(told) + "\n")
     if honest:
         honesty.store(honest, folder / "evaluation.json")
 
@@ -93,6 +95,27 @@ def _results(evaluation: Evaluation, command: str) -> list[str]:
         *(["Mean ± SD over folds:", "", *spread, ""] if spread else []),
         f"Reproduce: `{command}`",
     ]
+
+
+def _run(record: Record | None) -> list[str]:
+    """What made the networks, from the record beside the artifact; nothing where there is none."""
+    if record is None or not record["sessions"]:
+        return []
+    recipe, cohort, sessions = record["recipe"], record["cohort"], record["sessions"]
+    code, under = sessions[-1]["code"], sessions[-1]["environment"]
+    commit = f"commit `{code['commit'][:12]}`{' with changes' if code['dirty'] else ''}, " if code["commit"] else ""
+    libraries = ", ".join(f"{name} {under[name]}" for name in ("python", "torch", "onnx", "numpy"))
+    times = ", ".join(f"{name} {each['seconds']:.0f} s ({each['epochs']} epochs)" for name, each in record["networks"].items())
+    again = f"Trained in {len(sessions)} sessions, of which the last is told here. " if len(sessions) > 1 else ""
+    return [
+        "## Run", "", "| | |", "|---|---|",
+        f"| recipe | {recipe['name']}, seed {recipe['seed']}, {recipe['loss']}, at most {recipe['epochs']} epochs |",
+        f"| cohort | {cohort['name']}, {cohort['rows']} rows, content `{cohort['content'][:19]}` |",
+        f"| code | {commit}sources `{code['sources'][:19]}` |",
+        f"| environment | {libraries}; {under['platform']}; {under['cpu']}, {under['cores']} cores; {under['gpu'] or 'no GPU'} |",
+        f"| wall time | on {under['device']}, {under['threads']} thread(s) each: {times} |",
+        "", f"{again}The whole record: [{NAME}]({NAME}).", "",
+    ]  # fmt: skip
 
 
 def _unit(evaluation: Evaluation) -> str:

@@ -21,6 +21,7 @@ from models.decode import Limits
 from models.prediction import Tensors
 from models.spec import Measured, ModelSpec
 from models.study import Part, Study, read_study
+from training.processes import end_with_parent
 from training.recipes import Recipe
 from training.sources import CohortError, Problem, Row
 
@@ -130,13 +131,13 @@ def _inner(
 def _dealt(rows: Sequence[Row], targets: NDArray[np.float64], folds: int, rng: np.random.Generator) -> Indices:
     """A fold number for each row: groups (patients) are shuffled, sorted by stratum, and dealt like cards."""
     bins = _bins(targets.astype(np.float32))
-    stratum = {_group(row): (sorted(row.strata.items()), int(bins[i])) for i, row in enumerate(rows)}
+    stratum = {group_of(row): (sorted(row.strata.items()), int(bins[i])) for i, row in enumerate(rows)}
     groups = list(stratum)
     rng.shuffle(groups)
     groups.sort(key=lambda group: stratum[group])
     start = int(rng.integers(folds))
     fold = {group: (start + position) % folds for position, group in enumerate(groups)}
-    return np.array([fold[_group(row)] for row in rows])
+    return np.array([fold[group_of(row)] for row in rows])
 
 
 def _bins(targets: NDArray[np.float32]) -> Indices:
@@ -147,7 +148,8 @@ def _bins(targets: NDArray[np.float32]) -> Indices:
     return np.asarray(np.searchsorted(edges, targets[:, 0]))
 
 
-def _group(row: Row) -> str:
+def group_of(row: Row) -> str:
+    """What stands on one side of a split: the patient, where nothing else is known."""
     return row.group or row.patient
 
 
@@ -165,16 +167,22 @@ def _write_tensors(spec: ModelSpec, rows: tuple[Row, ...], folder: Path) -> None
 
 def _all_tensors(spec: ModelSpec, rows: tuple[Row, ...]) -> Iterator[Tensors]:
     context = multiprocessing.get_context("spawn")  # a fork of a process with threads, as torch has, may never wake up
-    with ProcessPoolExecutor(os.cpu_count(), mp_context=context) as pool:
+    with ProcessPoolExecutor(os.cpu_count(), mp_context=context, initializer=end_with_parent) as pool:
         yield from pool.map(partial(tensors_of, spec), rows, chunksize=8)
 
 
-def _fingerprint(spec: ModelSpec, rows: tuple[Row, ...]) -> str:
-    """Changes with the spec, the code that reads studies, the metadata, and the files' names, sizes and times."""
+def reading_digest(spec: ModelSpec) -> str:
+    """Changes with the spec and the code that reads studies: with what makes tensors of files."""
     digest = hashlib.sha256(spec.model_dump_json().encode())
     for source in sorted(Path(models.__file__).parent.rglob("*.py")):
         if source.name != "network.py" and source.parent.name != "layers":  # what comes after the tensors
             digest.update(source.read_bytes())
+    return f"sha256:{digest.hexdigest()}"
+
+
+def _fingerprint(spec: ModelSpec, rows: tuple[Row, ...]) -> str:
+    """Changes with the spec, the code that reads studies, the metadata, and the files' names, sizes and times."""
+    digest = hashlib.sha256(reading_digest(spec).encode())
     for row in rows:
         stats = [(str(path), path.stat().st_size, path.stat().st_mtime_ns) for path in row.images.values()]  # of a folder: its own
         digest.update(repr((row, stats)).encode())

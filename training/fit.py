@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import csv
 import importlib
-import json
-from collections.abc import Iterator
+import time
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -15,14 +15,18 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from tqdm import tqdm
 
+from training.accumulation import add_gradient
 from training.augment import augment_image, drop_fields
-from training.data import Cohort, Indices, Split
+from training.curves import Curves, History
+from training.data import Cohort, Indices, Split, group_of
 from training.distillation import distilled
 from training.losses import Loss, loss_of, surprise
 from training.recipes import Recipe
 from training.schedule import learning_rate_share, optimizer_of
+from training.storage import locked, replacing
 
 Floats = NDArray[np.float32]
+CPU_THREADS = 1  # one thread adds in one order only: the same seed gives the same bits on any number of cores
 
 
 @dataclass(frozen=True)
@@ -50,18 +54,24 @@ class Task:
 def fit(task: Task, cohort: Cohort, device: torch.device, pretrained: Path | None = None) -> None:
     """Train until the last epoch or the recipe's patience; leaves best.pt, history.csv and held_out.npz in the folder.
 
-    A folder that is finished is left alone; one that was interrupted goes on after its last whole epoch, to the same end.
+    A folder that is finished is left alone; one that was interrupted, by whatever and wherever, goes on after its last whole epoch.
+    It ends as it would have unbroken: to the bit on a CPU. held_out.npz is written last, and says that everything else is there.
+
+    Raises
+    ------
+    FileExistsError
+        Another process trains this network.
     """
     if (task.folder / "held_out.npz").exists():
         return
-    task.folder.mkdir(parents=True, exist_ok=True)
     if device.type == "cpu":
-        torch.set_num_threads(1)  # one thread adds in one order only: the same seed gives the same bits on any number of cores
-    run = _Run(task, cohort, device, pretrained)
-    run.resume()
-    run.train()
-    run.recentre()
-    run.save_held_out()
+        torch.set_num_threads(CPU_THREADS)
+    with locked(task.folder):
+        run = _Run(task, cohort, device, pretrained)
+        run.resume()
+        run.train()
+        run.recentre()
+        run.save_held_out()
 
 
 def load_network(task: Task) -> nn.Module:
@@ -76,6 +86,7 @@ class _Run:
 
     def __init__(self, task: Task, cohort: Cohort, device: torch.device, pretrained: Path | None) -> None:
         self.task, self.spec, self.targets, self.tensors, self.device = task, cohort.spec, cohort.targets, cohort.tensors, device
+        self.groups = np.unique([group_of(row) for row in cohort.rows], return_inverse=True)[1]  # numbers, not names
         torch.manual_seed(task.recipe.seed)
         self.network = task.network()
         if pretrained is not None:
@@ -85,16 +96,20 @@ class _Run:
         self.optimizer = optimizer_of(self.network, task.recipe)
         self.loss: Loss = self._loss()
         self.teacher = self._teacher()
-        self.history: list[dict[str, float]] = []
+        self.history: History = []
+        self.best: dict[str, Tensor] = {}  # the weights of the best epoch so far, as they were then
 
     def train(self) -> None:
         """All remaining epochs, one progress bar."""
+        curves = Curves(self.task.folder, self.history)
         recipe, label = self.task.recipe, f"{self.task.variant}/{self.task.split.name}"
         with tqdm(total=recipe.epochs, initial=len(self.history), desc=label, unit="epoch") as bar:
             while len(self.history) < recipe.epochs and not self._out_of_patience():
                 self._one_epoch()
+                curves.add(self.history)
                 bar.set_postfix(train=f"{self.history[-1]['train']:.4f}", validation=f"{self.history[-1]['validation']:.4f}")
                 bar.update()
+        curves.close()
 
     def resume(self) -> None:
         """Go on after the last whole epoch, if there was one."""
@@ -103,33 +118,38 @@ class _Run:
             state = torch.load(path, map_location="cpu", weights_only=True)
             self.network.load_state_dict(state["network"])
             self.optimizer.load_state_dict(state["optimizer"])
-            self.history = state["history"]
+            self.history, self.best = state["history"], state["best"]
 
     def recentre(self) -> None:
-        """Move the best epoch's estimates so that their median error on the validation rows is zero.
+        """Move the best epoch's estimates so that their median error on the validation rows is zero, and leave them as best.pt.
 
-        A loss that weighs low targets more pulls every estimate down; a measurement must not be biased.
+        A loss that weighs low targets more pulls every estimate down; a measurement must not be biased. What is moved comes from the
+        checkpoint, where it is never moved: doing this again after an interruption gives the same.
         """
-        self.network.load_state_dict(torch.load(self.task.folder / "best.pt", map_location=self.device, weights_only=True))
+        if not self.best:
+            raise FileNotFoundError(f"{self.task.folder}: no epoch had a finite validation loss; choose a lower learning rate")
+        self.network.load_state_dict(self.best)
         if self.task.recipe.recentre and self.spec.regressions:
             indices = self.task.split.validation
             self.network.shift(float(np.median(self.targets[indices] - self._predict(indices))))  # type: ignore[operator]
-            self._write(self.network.state_dict(), "best.pt")
+        self._write(self.network.state_dict(), "best.pt")
 
     def save_held_out(self) -> None:
         """What the best epoch says of the rows that neither trained it nor chose it."""
         indices = self.task.split.held_out
-        np.savez(
-            self.task.folder / "held_out.npz",
-            indices=indices,
-            target=self.targets[indices],
-            estimate=self._predict(indices),
-            estimate_without_context=self._predict(indices, bare=True),
-            validation=self._predict(self.task.split.validation),
-        )
+        with replacing(self.task.folder / "held_out.npz") as file:
+            np.savez(
+                file,
+                indices=indices,
+                group=self.groups[indices],
+                target=self.targets[indices],
+                estimate=self._predict(indices),
+                estimate_without_context=self._predict(indices, bare=True),
+                validation=self._predict(self.task.split.validation),
+            )
 
     def _one_epoch(self) -> None:
-        epoch = len(self.history)
+        epoch, started = len(self.history), time.perf_counter()
         torch.manual_seed(1000 * self.task.recipe.seed + epoch)  # every epoch is a function of the seed: resuming changes nothing
         rng = torch.Generator().manual_seed(1000 * self.task.recipe.seed + epoch)
         self._set_trunk_frozen(epoch < self.task.recipe.frozen_trunk_epochs)
@@ -140,8 +160,12 @@ class _Run:
         batches = list(self._batches(self.task.split.train, rng))
         losses = [self._step(batch, epoch + i / len(batches), rng) for i, batch in enumerate(batches)]
         validation = self._validation_loss()
-        self.history.append({"epoch": float(epoch), "train": float(np.mean(losses)), "validation": validation})
-        self._save(is_best=validation <= min(row["validation"] for row in self.history))
+        if np.isfinite(validation) and not any(row["validation"] < validation for row in self.history):
+            self.best = {name: value.to("cpu", copy=True) for name, value in self.network.state_dict().items()}
+        rate = self.task.recipe.learning_rate * learning_rate_share(self.task.recipe, epoch + 1 - 1 / len(batches))  # of the last step
+        told = {"train": float(np.mean(losses)), "validation": validation, "learning_rate": rate}
+        self.history.append({"epoch": float(epoch), **told, "seconds": time.perf_counter() - started})
+        self._save()
 
     def _step(self, batch: Indices, progress: float, rng: torch.Generator) -> float:
         recipe = self.task.recipe
@@ -149,13 +173,20 @@ class _Run:
             group["lr"] = group["full_lr"] * learning_rate_share(recipe, progress)
         inputs = self._augmented(self._inputs(batch), rng)
         target = torch.from_numpy(self.targets[batch]).float().to(self.device)
-        with torch.autocast(self.device.type, torch.bfloat16, enabled=recipe.mixed_precision):  # float16 would need loss scaling
-            loss = self._taught(self.network.logits(**inputs), target, inputs)  # type: ignore[operator]
+        loss = partial(self._batch_loss, target=target, taught=self._taught(inputs))
         self.optimizer.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
+        value = add_gradient(self._logits, loss, inputs, recipe.accumulate)
         nn.utils.clip_grad_norm_(self.network.parameters(), recipe.clip_norm)
         self.optimizer.step()
-        return float(loss.detach())
+        return value
+
+    def _autocast(self) -> torch.autocast:
+        return torch.autocast(self.device.type, torch.bfloat16, enabled=self.task.recipe.mixed_precision)  # float16 needs loss scaling
+
+    def _logits(self, inputs: Mapping[str, Tensor]) -> Sequence[Tensor]:
+        with self._autocast():
+            logits = self.network.logits(**inputs)  # type: ignore[operator]
+        return (logits,) if isinstance(logits, Tensor) else logits
 
     def _batches(self, indices: Indices, rng: torch.Generator) -> Iterator[Indices]:
         order = indices[torch.randperm(len(indices), generator=rng).numpy()]
@@ -180,13 +211,20 @@ class _Run:
             return float(surprise(answer, target, exclusive=self.spec.classifications[0].exclusive))
         return float(self.loss(answer, target))
 
-    def _taught(self, logits: Tensor | tuple[Tensor, Tensor], target: Tensor, inputs: dict[str, Tensor]) -> Tensor:
-        """The recipe's loss, or a teacher's beside it: the teacher sees what the student sees."""
-        if self.teacher is None or isinstance(logits, Tensor):
-            return self.loss(logits, target)  # type: ignore[arg-type]
-        with torch.no_grad():
-            soft = self.teacher(**inputs)[0]
-        return distilled(logits, target, soft)
+    def _batch_loss(self, logits: Sequence[Tensor], target: Tensor, taught: Tensor | None) -> Tensor:
+        """The recipe's loss, or a teacher's beside it."""
+        with self._autocast():
+            if taught is None or len(logits) == 1:
+                return self.loss(logits[0], target)
+            return distilled((logits[0], logits[1]), target, taught)
+
+    def _taught(self, inputs: dict[str, Tensor]) -> Tensor | None:
+        """What the teacher says of what the student sees (B, K); None without one."""
+        if self.teacher is None:
+            return None
+        with torch.no_grad(), self._autocast():
+            parts = zip(*(value.chunk(self.task.recipe.accumulate) for value in inputs.values()), strict=True)
+            return torch.cat([self.teacher(**dict(zip(inputs, part, strict=True)))[0] for part in parts])
 
     def _teacher(self) -> nn.Module | None:
         """The finished network of the variant that this one learns from, frozen."""
@@ -231,41 +269,19 @@ class _Run:
         return bool(self.task.recipe.patience and losses and len(losses) - 1 - int(np.argmin(losses)) >= self.task.recipe.patience)
 
     def _write(self, state: object, name: str) -> None:
-        """Whole or not at all: an interruption must not cost the run."""
-        partial = self.task.folder / f"{name}.partial"
-        torch.save(state, partial)
-        partial.replace(self.task.folder / name)
+        with replacing(self.task.folder / name) as file:
+            torch.save(state, file)
 
-    def _save(self, *, is_best: bool) -> None:
-        if is_best:
-            self._write(self.network.state_dict(), "best.pt")
-        self._write({"network": self.network.state_dict(), "optimizer": self.optimizer.state_dict(), "history": self.history}, "last.pt")
-        with (self.task.folder / "history.csv").open("w", newline="") as file:
-            writer = csv.DictWriter(file, fieldnames=list(self.history[0]))
-            writer.writeheader()
-            writer.writerows(self.history)
+    def _save(self) -> None:
+        """One file at once: the best weights are never those of another history."""
+        network, optimizer = self.network.state_dict(), self.optimizer.state_dict()
+        self._write({"network": network, "optimizer": optimizer, "history": self.history, "best": self.best}, "last.pt")
 
 
 def tasks_of(recipe: Recipe, splits: tuple[Split, ...], run: Path, variants: tuple[str, ...] = ()) -> tuple[Task, ...]:
     """Every network that a run trains: each variant on each split."""
     chosen = variants or tuple(recipe.variants)
     return tuple(Task(recipe, variant, split, run / variant / split.name) for variant in chosen for split in splits)
-
-
-def check_record(run: Path, recipe: Recipe, cohort: Cohort) -> None:
-    """Leave the recipe and the cohort's fingerprint beside the networks; a folder that holds others' is not gone on with.
-
-    Raises
-    ------
-    FileExistsError
-        The folder belongs to another recipe or cohort, or the code that reads studies has changed since.
-    """
-    run.mkdir(parents=True, exist_ok=True)
-    record = {"recipe": repr(recipe), "cohort": cohort.folder.name, "rows": len(cohort.rows)}
-    path = run / "run.json"
-    if path.exists() and json.loads(path.read_text()) != record:
-        raise FileExistsError(f"{run} holds networks of another recipe, cohort or preprocessing: choose another --run")
-    path.write_text(json.dumps(record, indent=2) + "\n")
 
 
 def _load_trunks(network: nn.Module, path: Path) -> None:

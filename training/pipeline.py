@@ -7,7 +7,7 @@ import json
 import multiprocessing
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,14 +21,18 @@ from models.spec import Measured, ModelSpec, answer_names
 from models.study import Part, Study
 from training.calibration import recalibrated
 from training.card import detail_lines, write_card
+from training.curves import has_tensorboard
 from training.data import Cohort, Split, load, splits, with_panel
+from training.environment import code, environment
 from training.evaluation import Evaluation, evaluate_artifact, evaluate_run, table_lines
 from training.evaluation.honesty import Honesty, honesty, lines
 from training.evaluation.tables import outputs_of
 from training.export import export_baseline, export_model
-from training.fit import Task, check_record, fit, tasks_of
+from training.fit import CPU_THREADS, Task, fit, tasks_of
 from training.graphs import artifact_spec, stamp
+from training.processes import end_with_parent
 from training.recipes import CALIBRATION_CASES, CALIBRATION_SEED, FRESH_SEED, REFERENCE_SEED, Recipe, recipe
+from training.records import artifact_record, check_record, export_record, session, tie_record
 
 
 @dataclass(frozen=True)
@@ -48,7 +52,7 @@ class Run:
 def open_run(chosen: Recipe, folder: Path, cohort_folder: Path) -> Run:
     """Read the cohort and lay out the run; nothing is trained yet."""
     cohort = read_cohort(chosen.model, cohort_folder, folder / "tensors")
-    check_record(folder, chosen, cohort)
+    check_record(folder, chosen, cohort, cohort_folder.resolve().name)
     return Run(chosen, folder, cohort, splits(cohort.rows, cohort.targets, chosen))
 
 
@@ -58,15 +62,23 @@ def read_cohort(model: str, folder: Path, cache: Path, spec: ModelSpec | None = 
     return load(with_panel(spec or SPECS[model], folder), source.read(folder), cache)
 
 
-def fit_run(run: Run, variants: tuple[str, ...] = (), device: str = "auto", pretrained: Path | None = None) -> None:
-    """Train every network of the run that is not finished yet."""
+def fit_run(
+    run: Run, variants: tuple[str, ...] = (), device: str = "auto", pretrained: Path | None = None, command: Sequence[str] = ()
+) -> None:
+    """Train every network of the run that is not finished yet; `command` is what was typed, for the record."""
     chosen = torch.device(("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device)
     tasks = tasks_of(run.recipe, run.splits, run.folder, variants)
     if run.recipe.frozen_trunk_epochs and pretrained is None:
         raise FileNotFoundError(f"the recipe {run.recipe.name} starts from a pretrained trunk: name one with --pretrained")
     print(f"{len(tasks)} networks on {chosen}, at most {run.recipe.epochs} epochs of {len(tasks[0].split.train)} studies each")
-    for _ in fit_all(tasks, run.cohort, chosen, pretrained):
-        pass
+    if not has_tensorboard():
+        print("tensorboard is not installed: curves are written to history.csv alone")
+    threads = CPU_THREADS if chosen.type == "cpu" else torch.get_num_threads()
+    with session(run.folder, code(), environment(chosen, threads), command, pretrained) as changes:
+        for change in changes:
+            print(change)
+        for _ in fit_all(tasks, run.cohort, chosen, pretrained):
+            pass
 
 
 def fit_all(tasks: tuple[Task, ...], cohort: Cohort, device: torch.device, pretrained: Path | None = None) -> Iterator[None]:
@@ -80,7 +92,8 @@ def fit_all(tasks: tuple[Task, ...], cohort: Cohort, device: torch.device, pretr
             fit(task, cohort, device, pretrained)
             yield
         return
-    with ProcessPoolExecutor(os.cpu_count(), mp_context=multiprocessing.get_context("spawn")) as pool:
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(os.cpu_count(), mp_context=context, initializer=end_with_parent) as pool:
         for stage in stages:
             for done in as_completed([pool.submit(fit, task, cohort, device, pretrained) for task in stage]):
                 done.result()
@@ -95,6 +108,7 @@ def export_run(run: Run, out: Path, training_data: str = SYNTHETIC) -> None:
     for variant in baselines:
         if (run.tasks(variant)[-1].folder / "held_out.npz").exists():  # finished
             export_baseline(run.tasks(variant)[-1], run.cohort, out / "baselines" / f"{variant}.onnx")
+    export_record(run.folder, out)
     size = sum(path.stat().st_size for path in out.rglob("*.onnx"))
     print(f"exported {out}: {size / 1e6:.1f} MB, baselines included")
 
@@ -133,9 +147,11 @@ def calibrate(artifact: Path, model: str, cohort_folder: Path, cache: Path, out:
     hidden = {mask: cohort.tensors[mask] * kept} if len(kept) else {}
     estimate, bare = (outputs_of(artifact / "model.onnx", cohort, changed)[name].astype(np.float64) for changed in ({}, hidden))
     measured = recalibrated(spec, spec.measured, cohort.targets, estimate, bare)
+    record = artifact_record(artifact)
     if out != artifact:
         shutil.copytree(artifact, out, dirs_exist_ok=True)
     stamp(out / "model.onnx", {"spec": spec.with_measured(measured).model_dump_json(), "spec_digest": spec.digest()})
+    tie_record(record, out)
     return measured
 
 
@@ -161,7 +177,7 @@ def reference_artifact(model: str, work: Path) -> None:
             write(folder, cases, seed, rows=chosen.phantom_rows)
             written.touch()
     run = open_run(chosen, work / model / "reference", cohort)
-    fit_run(run)
+    fit_run(run, command=("python", "-m", "training", "artifacts", model))
     export_run(run, Path("artifacts") / model)
     calibrate(Path("artifacts") / model, model, unused, work / model / "calibration", Path("artifacts") / model)
     judged = Path("artifacts") / model, model, fresh, work / model / "fresh"

@@ -1,5 +1,7 @@
 """Export: parity or no file; the artifact says what it is and proves itself."""
 
+import shutil
+
 import numpy as np
 import onnx
 import pytest
@@ -17,6 +19,7 @@ from training.__main__ import main  # noqa: E402
 from training.evaluation import evaluate_artifact  # noqa: E402
 from training.export import write_graph  # noqa: E402
 from training.graphs import ParityError, run_onnx  # noqa: E402
+from training.records import artifact_record  # noqa: E402
 
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]  # the exporter's own deprecations
 
@@ -45,9 +48,20 @@ def test_the_commands_end_with_a_card(commands, capsys):
     assert "90 % interval" in printed
     card = (commands / "artifact" / "card.md").read_text()
     assert "| R2 |" in card
+    assert "| cohort | cohort, 72 rows, content `sha256:" in card
+    assert "xattn/main" in card
     assert {path.name for path in (commands / "artifact" / "plots").iterdir()} == {
         "predicted.png", "bland-altman.png", "roc.png", "field-attention.png", "reliability.png", "net-benefit.png"
     }  # fmt: skip
+
+
+def test_the_record_of_a_run_goes_with_its_artifact_alone(artifact, tmp_path):
+    record = artifact_record(artifact)
+    assert record["networks"]["xattn/main"] == {"epochs": 4, "seconds": record["networks"]["xattn/main"]["seconds"], "finished": True}
+    assert record["recipe"]["epochs"] == 4
+    shutil.copy(artifact / "run.json", tmp_path)
+    (tmp_path / "model.onnx").write_bytes(b"another artifact")
+    assert artifact_record(tmp_path) is None
 
 
 def test_the_file_says_what_it_is(artifact):

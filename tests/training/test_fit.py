@@ -45,7 +45,7 @@ def test_a_run_leaves_its_history_and_its_held_out_estimates(cohort, tmp_path):
     held_out = np.load(tmp_path / "held_out.npz")
     assert np.array_equal(held_out["indices"], some.split.held_out)
     assert held_out["estimate"].shape == held_out["target"].shape
-    assert (tmp_path / "history.csv").read_text().splitlines()[0] == "epoch,train,validation"
+    assert (tmp_path / "history.csv").read_text().splitlines()[0] == "epoch,train,validation,learning_rate,seconds"
 
 
 def test_metadata_alone_learns_what_metadata_can_tell(cohort, tmp_path):

@@ -22,7 +22,12 @@ def data_uri(picture: Picture) -> str:
     """A greyscale picture as PNG, inline."""
     out = io.BytesIO()
     PillowImage.fromarray(picture).save(out, "PNG", optimize=True)
-    return f"data:image/png;base64,{base64.b64encode(out.getvalue()).decode('ascii')}"
+    return png_uri(out.getvalue())
+
+
+def png_uri(png: bytes) -> str:
+    """A PNG file, inline."""
+    return f"data:image/png;base64,{base64.b64encode(png).decode('ascii')}"
 
 
 def bar(share: float) -> str:

@@ -12,7 +12,7 @@ from training.inspection.drawing import bar, figure, histogram
 from training.inspection.examine import Inspection
 from training.inspection.findings import CHECKS, Evidence, Finding, alternatives, counted
 from training.inspection.reading import see
-from training.inspection.style import STYLE
+from training.inspection.style import document
 from training.inspection.summary import FieldSummary, Levels, Numbers, fields, kinds_of_image, labels, parts, totals
 
 FOOTER = (
@@ -27,8 +27,7 @@ def page(inspection: Inspection) -> str:
     evidence = inspection.evidence
     title = f"The cohort {escape(evidence.folder.resolve().name)}"
     body = "\n".join(_sections(inspection))
-    head = f'<meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1"><title>{title}</title>'
-    return f'<!doctype html>\n<html lang="en"><head>{head}<style>{STYLE}</style></head>\n<body><main>\n{body}\n</main></body></html>\n'
+    return document(title, body)
 
 
 def verdict(inspection: Inspection) -> str:

@@ -1,4 +1,4 @@
-"""The looks of the page: one style sheet, light or dark as the reader's machine is, and nothing from the network."""
+"""The looks of a page: one style sheet, light or dark as the reader's machine is, and nothing from the network."""
 
 STYLE = """
 :root { color-scheme: light dark; --paper: #fbfaf7; --card: #ffffff; --ink: #23262b; --soft: #666c75; --line: #e4e1da;
@@ -46,6 +46,7 @@ svg.large { width: 100%; height: 90px; }
 figure { margin: 0; } figure img { width: 100%; aspect-ratio: 1; display: block; border-radius: 8px; background: #000; }
 figcaption { display: -webkit-box; -webkit-box-orient: vertical; -webkit-line-clamp: 3; overflow: hidden;
   font-size: 11px; line-height: 1.35; color: var(--soft); margin-top: 4px; overflow-wrap: anywhere; }
+img.chart { width: 100%; display: block; border-radius: 8px; background: #fff; }
 .card .sheet { margin-top: 12px; grid-template-columns: repeat(auto-fill, 104px); }
 .checks { list-style: none; padding: 0; margin: 0; columns: 2; column-gap: 32px; }
 .checks li { break-inside: avoid; padding: 4px 0 4px 26px; position: relative; font-size: 14px; }
@@ -56,3 +57,9 @@ footer { margin-top: 48px; color: var(--soft); font-size: 13px; border-top: 1px 
 @media (max-width: 640px) { .checks { columns: 1; } main { padding: 24px 14px 60px; } }
 @media print { body { background: #fff; } .card, .tile, table { break-inside: avoid; } }
 """
+
+
+def document(title: str, body: str) -> str:
+    """A whole page; both are HTML already."""
+    head = f'<meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1"><title>{title}</title>'
+    return f'<!doctype html>\n<html lang="en"><head>{head}<style>{STYLE}</style></head>\n<body><main>\n{body}\n</main></body></html>\n'

@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from typing import TypeVar
 
+from training.processes import end_with_parent
+
 T = TypeVar("T")
 
 
@@ -15,5 +17,5 @@ def mapped(one: Callable[[int], T], cases: int, workers: int) -> Iterator[T]:
     if workers == 1 or cases < 2:
         yield from map(one, range(cases))
         return
-    with ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn")) as pool:
+    with ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn"), initializer=end_with_parent) as pool:
         yield from pool.map(one, range(cases), chunksize=8)

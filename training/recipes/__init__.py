@@ -52,7 +52,8 @@ class Recipe:
     calibration: float = 0.15  # share held out for the error distribution, where folds do not provide it
     recentre: bool = True  # take the median error on the validation rows out of the estimates
     seed: int = 0
-    mixed_precision: bool = False
+    mixed_precision: bool = False  # bfloat16 where torch deems it safe; weights stay in float32
+    accumulate: int = 1  # micro-batches that a batch is cut into: less memory for the same step; see training.accumulation
     teachers: Mapping[str, str] = field(default_factory=dict)  # variant -> the variant that it learns from, which is trained first
     paper: str = ""  # whom the model is after
     phantom_cases: int = 2500  # the phantom cohort that a reference artifact learns from
@@ -61,10 +62,15 @@ class Recipe:
     augmentation: Augmentation = field(default_factory=Augmentation)
 
 
-def adjusted(recipe: Recipe, *, epochs: int | None = None, loss: str | None = None, network: Options | None = None) -> Recipe:
-    """The recipe with other epochs, another loss, or other network options: one ablation each."""
-    chosen = replace(recipe, network={**recipe.network, **(network or {})})
-    return replace(chosen, epochs=epochs or chosen.epochs, loss=loss or chosen.loss)
+def adjusted(
+    recipe: Recipe, *, epochs: int | None = None, loss: str | None = None, network: Options | None = None,
+    accumulate: int | None = None, mixed_precision: bool = False,
+) -> Recipe:  # fmt: skip
+    """The recipe with other epochs, another loss, or other network options, one ablation each; or fitted to another device."""
+    chosen = replace(recipe, network={**recipe.network, **(network or {})}, accumulate=accumulate or recipe.accumulate)
+    return replace(
+        chosen, epochs=epochs or chosen.epochs, loss=loss or chosen.loss, mixed_precision=mixed_precision or chosen.mixed_precision
+    )
 
 
 def recipe(model: str, name: str) -> Recipe:

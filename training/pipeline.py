@@ -150,7 +150,9 @@ def calibrate(artifact: Path, model: str, cohort_folder: Path, cache: Path, out:
     record = artifact_record(artifact)
     if out != artifact:
         shutil.copytree(artifact, out, dirs_exist_ok=True)
-    stamp(out / "model.onnx", {"spec": spec.with_measured(measured).model_dump_json(), "spec_digest": spec.digest()})
+    partial = shutil.copy(out / "model.onnx", out / "model.onnx.partial")  # an interruption leaves the artifact of before
+    stamp(Path(partial), {"spec": spec.with_measured(measured).model_dump_json(), "spec_digest": spec.digest()})
+    Path(partial).replace(out / "model.onnx")
     tie_record(record, out)
     return measured
 

@@ -111,6 +111,6 @@ def _errors(spec: ModelSpec, part: Regression, mask: NDArray[np.float32]) -> lis
     """The error distribution of each case: the wider one where a field of the context is missing."""
     assert spec.measured is not None  # noqa: S101  export stamps it
     names = [field.name for field in spec.table.network_fields]
-    known = mask[:, [names.index(name) for name in part.context]].all(1).tolist()
+    known: list[bool] = np.asarray(mask[:, [names.index(name) for name in part.context]].all(1)).tolist()
     wide, narrow = spec.measured.errors_without_context[part.name], spec.measured.errors[part.name]
     return [narrow if enough else wide for enough in known]

@@ -153,6 +153,7 @@ def _real_command(commands: argparse._SubParsersAction) -> None:  # type: ignore
     real = commands.add_parser("real", help="our networks on public films and tables of real patients, beside the simplest baselines")
     real.set_defaults(run_command=run.real)
     real.add_argument("--data", type=Path, required=True, help="folder with chest_xray/ and mammography/: see docs/evidence/real.md")
+    real.add_argument("--tables-only", action="store_true", help="leave out the films, whose five folds take over an hour on two cores")
     real.add_argument("--out", type=Path, default=Path("docs/evidence"), help="folder of the page and its figures (default: %(default)s)")
     real.add_argument("--work", type=Path, default=Path("runs/real"), help="tensors and networks in between (default: %(default)s)")
 

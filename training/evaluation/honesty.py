@@ -18,7 +18,7 @@ from models.spec import ImageInput, ModelSpec, answer_names
 from training.calibration import debiased_error, expected_error, log_loss
 from training.class_metrics import brier
 from training.data import Cohort
-from training.evaluation.served import Served, primary, primary_metric, served
+from training.evaluation.served import Served, over_findings, primary, primary_metric, served
 from training.evaluation.tables import outputs_of
 from training.graphs import artifact_spec
 from training.metrics import Estimate, Metric, Scored, bootstrap
@@ -69,8 +69,9 @@ def store(found: Honesty, path: Path) -> None:
     """The figures that a test holds, with the digest of what they are of."""
     coverage = found.told.coverage
     figures = {
-        "digest": found.digest, "cases": len(found.told.groups), "calibration_error": round(found.told.calibration_error, 4),
-        "calibration_error_before": round(found.raw.calibration_error, 4),
+        "digest": found.digest, "cases": len(found.told.groups),
+        "ece": round(_over_findings(expected_error, found.told), 4), "ece_before": round(_over_findings(expected_error, found.raw), 4),
+        "corrected": round(found.told.calibration_error, 4),
     }  # fmt: skip
     path.write_text(json.dumps(figures | ({"coverage": round(coverage.value, 4)} if coverage else {}), indent=1) + "\n")
 
@@ -86,11 +87,11 @@ def _calibration(found: Honesty) -> Iterator[str]:
 
 
 def _mean(metric: Metric, some: Served) -> Estimate:
-    def over_findings(truth: NDArray[np.float64], told: NDArray[np.float64]) -> float:
-        known = [k for k in range(truth.shape[1]) if len(np.unique(truth[~np.isnan(truth[:, k]), k])) == 2]
-        return float(np.mean([metric(truth[:, k], told[:, k]) for k in known]))
+    return bootstrap(Scored(some.truth, some.told), {"": over_findings(metric)}, groups=some.groups)[""]
 
-    return bootstrap(Scored(some.truth, some.told), {"": over_findings}, groups=some.groups)[""]
+
+def _over_findings(metric: Metric, some: Served) -> float:
+    return over_findings(metric)(some.truth, some.told)
 
 
 def _coverage(told: Served) -> list[str]:

@@ -40,23 +40,29 @@ class Served:
     @property
     def calibration_error(self) -> float:
         """The mean over findings: root mean square, less what sampling alone would show."""
-        return float(np.mean([debiased_error(self.truth[:, k], self.told[:, k]) for k in self._enough()]))
+        return over_findings(debiased_error)(self.truth, self.told)
 
     @property
     def coverage(self) -> Estimate | None:
         """How often the truth lay in the interval or set, with Wilson's interval."""
         return None if self.held is None else wilson(int(self.held.sum()), len(self.held))
 
-    def _enough(self) -> list[int]:
-        """Findings with at least one case of either kind."""
-        return [k for k in range(len(self.findings)) if len(np.unique(self.truth[~np.isnan(self.truth[:, k]), k])) == 2]
+
+def over_findings(metric: Metric) -> Metric:
+    """Its mean over the findings, of truth and probability (N, F), of which there is at least one case of either kind."""
+
+    def mean(truth: Floats, told: Floats) -> float:
+        known = [k for k in range(truth.shape[1]) if len(np.unique(truth[~np.isnan(truth[:, k]), k])) == 2]
+        return float(np.mean([metric(truth[:, k], told[:, k]) for k in known]))
+
+    return mean
 
 
 def wilson(hits: int, count: int, z: float = 1.96) -> Estimate:
     """A share with its 95 % interval (Wilson, JASA 1927)."""
     share, spread = hits / count, z * np.sqrt(hits / count * (1 - hits / count) / count + z * z / (4 * count * count))
     middle, scale = share + z * z / (2 * count), 1 + z * z / count
-    return Estimate(share, float((middle - spread) / scale), float((middle + spread) / scale))
+    return Estimate(share, max(0.0, float((middle - spread) / scale)), min(1.0, float((middle + spread) / scale)))
 
 
 def primary_metric(spec: ModelSpec) -> tuple[str, Metric]:

@@ -19,6 +19,7 @@ Films and tables of real patients that anybody may have: too few to train what t
 from something that it did not draw itself. Every figure is of patients that neither trained a network nor chose its epoch; intervals hold
 95 % and resample patients. Nothing here is a claim about the papers' systems or about clinical use.
 """
+NO_FILMS = "The films were left out of this run (`--tables-only`): what follows is of tables alone.\n"
 SOURCES = """Films: NIH ChestX-ray14, labels mined from reports (Wang et al., CVPR 2017; the NIH Clinical Center); the selection at hand
 is half Pneumonia and half No Finding. Tables: CBIS-DDSM (Sawyer-Lee et al., Scientific Data 2017), official test set; training rows of
 patients who stand in a test table are left out. Findings with fewer than 30 films are not listed.
@@ -41,7 +42,9 @@ def store(results: tuple[Result, ...], command: str, path: Path) -> None:
 def page(path: Path) -> str:
     """The page of stored results, in Markdown."""
     stored = json.loads(path.read_text())
-    parts = [INTRODUCTION, *(_section(each) for each in stored["results"]), SOURCES, f"`{stored['command']}` makes this page again.\n"]
+    films = [] if any("NIH" in each["name"] for each in stored["results"]) else [NO_FILMS]
+    again = f"`{stored['command']}` makes this page again.\n"
+    parts = [INTRODUCTION, *films, *(_section(each) for each in stored["results"]), SOURCES, again]
     return "\n".join(parts)
 
 

@@ -30,8 +30,8 @@ def index(results: Mapping[str, Result]) -> str:
         *(_counted(model, result) for model, result in results.items()), "",
         *(line for model, result in results.items() for line in _summary(study(model), result)),
         *([f"Not measured yet: {', '.join(waiting)}. `python -m training ablate MODEL` does it.", ""] if waiting else []),
-        "[Real films and tables](real.md) have a page of their own. These pages are written by `python -m training evidence` from the files in",
-        "[results](results).",
+        "[Real films and tables](real.md) have a page of their own. These pages are written by `python -m training evidence` from the",
+        "files in [results](results).",
     ]  # fmt: skip
     return "\n".join(lines) + "\n"
 

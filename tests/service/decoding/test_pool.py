@@ -16,7 +16,8 @@ from models.errors import Detail, InvalidMetadataError, StudyError
 from models.prediction import FieldValue, Reading
 from models.study import Part, Study, read_study
 from service.decoding import wire
-from service.decoding.pool import Bounds, DecoderPool
+from service.decoding.pool import DecoderPool
+from service.decoding.process import Bounds
 from service.errors import DecoderCrashedError, DecodingTimeoutError, DrainingError, OverloadedError
 from tests.service.studies import METADATA, hip_dicom
 

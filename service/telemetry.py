@@ -100,6 +100,17 @@ class Metrics:
         self.gate_refusals = Counter(
             "chiasm_gate_refusals_total", "Pictures that showed another body part.", ["model", "seen"], registry=registry,
         )
+        self._of_queues(registry)
+        self.input_instances = Counter(
+            "chiasm_input_instances_total", "Images read, by how they were stored.", ["model", "transfer_syntax", "photometric"],
+            registry=registry,
+        )
+        Gauge("chiasm_build_info", "Version of the service, always 1.", ["version"], registry=registry).labels(version).set(1)
+        self._queues = _Queues()
+        registry.register(self._queues)
+
+    def _of_queues(self, registry: CollectorRegistry) -> None:
+        """Who is refused or dropped, and how what is not runs."""
         self.queue_refused = Counter(
             "chiasm_queue_refused_total", "Studies refused: queue_full, predicted_wait, bytes or deadline.",
             ["model", "reason", "priority"], registry=registry,
@@ -112,13 +123,6 @@ class Metrics:
             "chiasm_bit_identical", "1 where a study gets the bits that it gets alone on one thread.", ["model", "mode"], registry=registry,
         )
         self.run_threads = Gauge("chiasm_run_threads", "Threads of a run that is alone.", ["model"], registry=registry)
-        self.input_instances = Counter(
-            "chiasm_input_instances_total", "Images read, by how they were stored.", ["model", "transfer_syntax", "photometric"],
-            registry=registry,
-        )
-        Gauge("chiasm_build_info", "Version of the service, always 1.", ["version"], registry=registry).labels(version).set(1)
-        self._queues = _Queues()
-        registry.register(self._queues)
 
     def watch_queue(self, stage: str, model: str, length: Callable[[Priority], int]) -> None:
         """Report `length` of each class as the studies that wait for a stage."""

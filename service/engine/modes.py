@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from threading import Lock
 
 import numpy as np
+from numpy.typing import NDArray
 
 from service.engine.batch import Run, Tensors
 
@@ -118,7 +119,7 @@ def pays(alone_ms: dict[int, float]) -> bool:
 def compare(narrow: Run, wide: Run | None, tensors: Tensors, *, slots: int, max_batch_size: int) -> dict[str, bool]:
     """Whether the study gets the bits it gets alone on one thread: again, beside other runs, in a batch, and on all cores."""
     one = _batch([tensors])
-    others = [{name: np.zeros_like(each) for name, each in tensors.items()}, {name: -each[..., ::-1] for name, each in tensors.items()}]
+    others = [{name: change(each) for name, each in tensors.items()} for change in (_blank, _turned)]
     expected = _bits(narrow(one), 0)
     same = {"again": _bits(narrow(one), 0) == expected}
     if slots > 1:
@@ -147,6 +148,16 @@ def _in_batch(run: Run, tensors: Tensors, others: list[Tensors], size: int) -> s
     """The study's bits as the first and as the last of a batch."""
     beside = [others[row % len(others)] for row in range(size - 1)]
     return {_bits(run(_batch([tensors, *beside])), 0), _bits(run(_batch([*beside, tensors])), size - 1)}
+
+
+def _blank(tensor: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Another study's picture: nothing on it. What is no picture stays, for a network may refuse values that no table has."""
+    return np.zeros_like(tensor) if tensor.ndim > 2 else tensor
+
+
+def _turned(tensor: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Another study's picture: the other way round and darker."""
+    return np.float32(0.5) * tensor[..., ::-1] if tensor.ndim > 2 else tensor
 
 
 def _batch(studies: list[Tensors]) -> Tensors:

@@ -97,7 +97,7 @@ class Worker:
     def _results(self, route: Route, instances: list[Received]) -> Iterator[Made]:
         files = [self._spool.read(each.file) for each in instances]
         beside = self._sidecars.of(keywords_of(files[0]).get("AccessionNumber", ""))
-        asked = Question(route.model, files, beside.genotypes, route.metadata | beside.metadata)
+        asked = Question(route.model, files, beside.genotypes, route.metadata | beside.metadata, route.priority)
         objects = self._service.evaluate(asked)
         if isinstance(objects, Refused):
             objects = (self._refusal(route, files, objects),)

@@ -24,7 +24,7 @@ from service.waiting.duration import Duration
 from service.waiting.urgency import Priority, Urgency
 
 AGEING_S = 10.0  # a sixth of the time that a request has by default
-MARGIN = 1.25  # of a predicted wait, as others may come: at five times the load 99 % of what was let in is in time, 98 % without (simulated)
+MARGIN = 1.25  # of a predicted wait, as others may come. Simulated at five times the load: 99 % of what was let in is in time, else 98 %
 
 
 class Waits(Protocol):
@@ -182,7 +182,7 @@ class Lines(Generic[T]):
         return self._lines[model]
 
     def forecast(self, model: str, priority: Priority) -> Forecast:
-        """What a request that came now would meet, if every model with work in its class has as many turns as its own until it is served."""
+        """What a request that came now would meet, if each model with work in its class takes as long as its own until it is served."""
         mine, lines = self.line(model), self._lines.values()
         nobody_waits = not any(line.classes[each] for line in lines for each in Priority if each <= priority)
         if nobody_waits and self.free > 0:

@@ -38,10 +38,10 @@ class Decoders:
     def __init__(self, wait_s: float = 0.0) -> None:
         self.wait_s = wait_s
 
-    async def __call__(self, spec: ModelSpec, study: Study, urgency: Urgency = WHENEVER) -> Reading:
+    async def __call__(self, spec: ModelSpec, study: Study, _: Urgency = WHENEVER) -> Reading:
         return read_study(spec, study, Limits())
 
-    def forecast(self, model: str, priority: Priority) -> Forecast:
+    def forecast(self, *_: object) -> Forecast:
         return Forecast(self.wait_s, 0.5)
 
 
@@ -56,13 +56,13 @@ class Network:
     def __init__(self, value: float = 0.8) -> None:
         self.value = value
 
-    def forecast(self, priority: Priority) -> Forecast:
+    def forecast(self, _: Priority) -> Forecast:
         return Forecast(0.0, 1.5)
 
     async def settle(self, tensors: Tensors) -> None:
         self.settled = tensors
 
-    async def __call__(self, tensors: Tensors, urgency: Urgency = WHENEVER) -> Inference:
+    async def __call__(self, tensors: Tensors, _: Urgency = WHENEVER) -> Inference:
         bmd = np.float32([self.value + 0.01 * tensors["image"][0, :112, :112].mean()])
         weights = tensors["present"] / tensors["present"].sum()
         outputs = {"bmd": bmd, "metadata_attention": weights, "image_attention": np.full((7, 7), 1 / 49)}
@@ -98,7 +98,7 @@ async def test_a_model_that_does_not_reproduce_it_never_answers():
 
 async def test_an_upside_down_decoder_fails_the_golden_case():
     class UpsideDown(Decoders):
-        async def __call__(self, spec: ModelSpec, study: Study, urgency: Urgency = WHENEVER) -> Reading:
+        async def __call__(self, spec: ModelSpec, study: Study, _: Urgency = WHENEVER) -> Reading:
             reading = await decode(spec, study)
             reading.tensors["image"] = reading.tensors["image"][:, ::-1].copy()
             return reading

@@ -231,7 +231,7 @@ async def test_one_that_is_alone_has_all_cores_and_those_of_a_crowd_one_each():
     narrow, wide = Doubler(), Doubler(held=True)
     async with Scheduler(2, max_queue_size=9) as scheduler:
         modes = Modes(narrow, wide, alone_ms={1: 10.0, 2: 5.0})
-        batcher = scheduler.open("m", narrow, find_modes=lambda tensors: modes)
+        batcher = scheduler.open("m", narrow, find_modes=lambda _: modes)
         await batcher.settle(one(0))
         tasks = [ask(batcher, value) for value in range(4)]
         await until(lambda: wide.batches)

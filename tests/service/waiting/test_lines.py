@@ -216,8 +216,7 @@ async def test_under_overload_the_server_rests_never_and_what_was_let_in_is_in_t
             deadlines[len(deadlines)] = arrival + chance.choice((6.0, 12.0, 20.0))
             try:
                 world.come(chance.choice("abcd"), within_s=deadlines[len(deadlines) - 1] - arrival, name=len(deadlines) - 1)
-            except OverloadedError as error:
-                assert error.retry_after_s > 0
+            except OverloadedError:
                 del deadlines[len(deadlines) - 1]
             arrival += chance.expovariate(load)
         world.now = until

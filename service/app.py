@@ -153,7 +153,7 @@ async def serve_models(
             predictor = predictors[spec.name] = Predictor(artifact.identity, decode, infer, gate, explain)
             metrics.watch_queue(DECODE, spec.name, partial(decode.queued, spec.name))
             metrics.watch_queue(INFER, spec.name, infer.queued)
-            metrics.watch_wait(spec.name, lambda priority, predictor=predictor: predictor.forecast(priority).wait_s)
+            metrics.watch_wait(spec.name, predictor.wait_s)
         yield predictors
 
 

@@ -111,6 +111,10 @@ class Predictor:
         """How long a study that came now would wait, and then take."""
         return self._decode.forecast(self.spec.name, priority) + self._infer.forecast(priority)
 
+    def wait_s(self, priority: Priority) -> float:
+        """How long a study that came now would wait."""
+        return self.forecast(priority).wait_s
+
     def admit(self, urgency: Urgency) -> None:
         """Refuse a study before its bytes are read: what would not be answered in time would only be in the way.
 

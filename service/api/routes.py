@@ -91,7 +91,7 @@ async def panel(predictor: Target) -> PanelOut:
 
 async def _answer(request: Request, predictor: Predictor, study: Study, asked: list[str], urgency: Urgency) -> Prediction:
     work = predictor.predict(study, asked, urgency)
-    return await while_caller_waits(request, work, urgency.deadline, lambda: predictor.forecast(urgency.priority).wait_s)
+    return await while_caller_waits(request, work, urgency.deadline, lambda: predictor.wait_s(urgency.priority))
 
 
 async def _rendered(kind: str, answer: Answer) -> Rendered:

@@ -2,7 +2,7 @@
 
 1. The most urgent class that waits: stat, routine, batch. Batch work that has waited for AGEING_S counts as routine; nothing ever
    becomes stat.
-2. Within a class, the model that was served least, in predicted seconds: start-time fair queueing (Goyal et al., SIGCOMM 1996). A flood
+2. Within a class, the model that was served least in it, in predicted seconds: start-time fair queueing (Goyal, SIGCOMM 1996). A flood
    on one model leaves the others their share, and an idle model saves up nothing.
 3. Within a model, the earliest deadline, then the earliest arrival.
 
@@ -20,11 +20,12 @@ from itertools import count
 from typing import Any, Generic, Protocol, TypeVar
 
 from service.errors import DeadlineError, OverloadedError
-from service.waiting.duration import Duration
+from service.waiting.duration import Duration, Inflow
 from service.waiting.urgency import Priority, Urgency
 
 AGEING_S = 10.0  # a sixth of the time that a request has by default
-MARGIN = 1.25  # of a predicted wait, as others may come. Simulated at five times the load: 99 % of what was let in is in time, else 98 %
+MOST_OVERTAKEN = 0.9  # of the servers' time that may be predicted to go to more urgent work: an estimate must not shut a class out
+MARGIN = 1.5  # of a predicted wait, as others may come: simulated at five times the load, 99 % of what was let in is in time, else 98 %
 
 
 class Waits(Protocol):
@@ -63,7 +64,7 @@ class Line(Generic[T]):
     def __init__(self, model: str, first_guess_s: float) -> None:
         self.model = model
         self.duration = Duration(first_guess_s)
-        self.served_s = 0.0  # virtual time: where this line stands against the others
+        self.served_s = [0.0 for _ in Priority]  # virtual time: where this line stands against the others of each class
         self.classes: tuple[list[Place[T]], ...] = tuple([] for _ in Priority)
 
     def __len__(self) -> int:
@@ -82,12 +83,9 @@ class Line(Generic[T]):
             del waiting[index]
         return there
 
-    def age(self, now: float) -> None:
-        """Batch work that has waited long enough counts as routine."""
-        for place in [each for each in self.classes[Priority.BATCH] if now - each.since >= AGEING_S]:
-            self.remove(place)
-            place.counts_as = Priority.ROUTINE
-            self.insert(place)
+    def aged(self, now: float) -> list[Place[T]]:
+        """Batch work that has waited long enough to count as routine."""
+        return [each for each in self.classes[Priority.BATCH] if now - each.since >= AGEING_S]
 
     def work_s(self, priority: Priority) -> float:
         """Predicted seconds of what waits in a class."""
@@ -160,7 +158,8 @@ class Lines(Generic[T]):
         self._on_drop = on_drop
         self._lines: dict[str, Line[T]] = {}
         self._served: set[Served[T]] = set()
-        self._now_s = 0.0  # virtual time: where the line stood that was served last
+        self._inflows = tuple(Inflow() for _ in Priority)
+        self._now_s = [0.0 for _ in Priority]  # virtual time of each class: where the line stood that was served last
         self._numbers = count()
 
     def __len__(self) -> int:
@@ -182,7 +181,10 @@ class Lines(Generic[T]):
         return self._lines[model]
 
     def forecast(self, model: str, priority: Priority) -> Forecast:
-        """What a request that came now would meet, if each model with work in its class takes as long as its own until it is served."""
+        """What a request that came now would meet.
+
+        Each model with work in its class is taken to need as long as its own until it is served, and more urgent work to come as of late.
+        """
         mine, lines = self.line(model), self._lines.values()
         nobody_waits = not any(line.classes[each] for line in lines for each in Priority if each <= priority)
         if nobody_waits and self.free > 0:
@@ -192,7 +194,8 @@ class Lines(Generic[T]):
         ahead_s += sum(line.work_s(urgent) for line in lines for urgent in Priority if urgent < priority)
         now = self._clock()
         ahead_s += sum(served.servers * max(0.0, served.predicted_s - (now - served.since)) for served in self._served)
-        return Forecast(ahead_s / self.servers, mine.duration.p90_s)
+        overtaking = sum(self._inflows[each].per_second(now) for each in Priority if each < priority) / self.servers
+        return Forecast(ahead_s / self.servers / (1 - min(overtaking, MOST_OVERTAKEN)), mine.duration.p90_s)
 
     def join(self, model: str, urgency: Urgency, who: T) -> Place[T]:
         """Stand in line.
@@ -207,10 +210,9 @@ class Lines(Generic[T]):
         if sum(len(line.classes[each]) for each in Priority if each <= urgency.priority) >= self._max_queue_size:
             raise OverloadedError("too many studies wait", retry_after_s=forecast.wait_s, reason="queue_full")
         forecast.check(urgency, now)
-        if not line:
-            line.served_s = max(line.served_s, self._now_s)  # who was away has saved up nothing
         place = Place(who, line, urgency, now, next(self._numbers), waited=forecast.wait_s > 0)
-        line.insert(place)
+        self._insert(place)
+        self._inflows[urgency.priority].add(line.duration.mean_s, now)
         return place
 
     def leave(self, place: Place[T]) -> None:
@@ -222,10 +224,13 @@ class Lines(Generic[T]):
         """Whose turn it is, taken out of the line; None where nobody waits."""
         now = self._clock()
         for line in self._lines.values():
-            line.age(now)
+            for place in line.aged(now):
+                line.remove(place)
+                place.counts_as = Priority.ROUTINE
+                self._insert(place)
         for priority in Priority:
             while waiting := [line for line in self._lines.values() if line.classes[priority]]:
-                line = min(waiting, key=lambda line: (line.served_s, line.classes[priority][0].number))
+                line = min(waiting, key=lambda line: (line.served_s[priority], line.classes[priority][0].number))
                 place = line.classes[priority].pop(0)
                 if self._is_wanted(place, now):
                     return place
@@ -243,10 +248,10 @@ class Lines(Generic[T]):
 
     def begin(self, places: Sequence[Place[T]], servers: int = 1) -> Served[T]:
         """Serve requests of one line together, with so many servers."""
-        line = places[0].line
+        line, priority = places[0].line, places[0].counts_as
         predicted_s = len(places) * line.duration.mean_s
-        self._now_s = max(self._now_s, line.served_s)
-        line.served_s += predicted_s
+        self._now_s[priority] = max(self._now_s[priority], line.served_s[priority])
+        line.served_s[priority] += predicted_s
         served = Served(places, servers, self._clock(), predicted_s)
         self._served.add(served)
         return served
@@ -255,9 +260,15 @@ class Lines(Generic[T]):
         """They were served: the line is charged what it took, and learns from it unless that was no usual way to be served."""
         self._served.discard(served)
         line, took_s = served.places[0].line, self._clock() - served.since
-        line.served_s += served.servers * took_s - served.predicted_s
+        line.served_s[served.places[0].counts_as] += served.servers * took_s - served.predicted_s
         if learn:
             line.duration.observe(took_s, len(served.places))
+
+    def _insert(self, place: Place[T]) -> None:
+        line, priority = place.line, place.counts_as
+        if not line.classes[priority]:  # who was away has saved up nothing
+            line.served_s[priority] = max(line.served_s[priority], self._now_s[priority])
+        line.insert(place)
 
     def _is_wanted(self, place: Place[T], now: float) -> bool:
         """Whether somebody waits for the answer and will get it in time; whoever does not is told."""

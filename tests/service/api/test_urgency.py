@@ -82,7 +82,6 @@ def busy(app, seconds):
         for served in began:
             lines.end(served, learn=False)
         line.duration.mean_s = usual_s
-        line.served_s = 0.0
 
 
 def asked(**headers: str):

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import pytest
 
 from service.errors import DeadlineError, OverloadedError
-from service.waiting.duration import Duration
+from service.waiting.duration import Duration, Inflow
 from service.waiting.lines import AGEING_S, Forecast, Lines, Place
 from service.waiting.urgency import Priority, Urgency
 
@@ -157,11 +157,26 @@ async def test_the_wait_is_what_runs_and_what_is_ahead_shared_by_the_servers(ser
     for _ in range(servers):
         world.busy()
     world.now += 0.5
-    for priority in (STAT, ROUTINE, ROUTINE, BATCH):
+    for priority in (ROUTINE, ROUTINE, BATCH):
         world.come(priority=priority)
     left = servers * 1.5
-    waits = [world.lines.forecast("a", priority).wait_s * servers for priority in Priority]
-    assert waits == pytest.approx([left + 2, left + 6, left + 8])
+    assert [world.lines.forecast("a", each).wait_s * servers for each in (STAT, ROUTINE)] == pytest.approx([left, left + 4])
+    assert world.lines.forecast("a", BATCH).wait_s * servers > left + 6
+
+
+async def test_the_wait_grows_with_the_more_urgent_work_that_comes_of_late():
+    world = World(servers=2)
+    for _ in range(100):  # half of what two servers can do
+        world.come("b", STAT)
+        world.serve(1)
+    for _ in range(2):
+        world.busy()
+    waits = [world.lines.forecast("a", priority).wait_s for priority in (STAT, ROUTINE)]
+    assert waits == pytest.approx([1.0, 2.0], rel=0.1)
+    for _ in range(100):  # more than they can
+        world.come("b", STAT)
+    served = world.lines.forecast("a", ROUTINE).wait_s
+    assert served == pytest.approx(10 * 51.0, rel=0.1), "no more than tenfold: the class is not shut out"
 
 
 async def test_the_wait_for_another_model_is_no_more_than_its_turns():
@@ -242,7 +257,7 @@ async def test_companions_come_from_the_same_line_in_its_order():
     world = World()
     for name, model, priority in (("r1", "a", ROUTINE), ("b", "b", STAT), ("r2", "a", ROUTINE), ("s", "a", STAT), ("x", "a", BATCH)):
         world.come(model, priority, name=name)
-    world.lines.line("b").served_s = 1.0
+    world.lines.line("b").served_s[STAT] = 1.0
     first = world.lines.next()
     together = [first, *world.lines.companions(first, 2)]
     assert [place.who.name for place in together] == ["s", "r1", "r2"]
@@ -257,3 +272,11 @@ def test_a_duration_forgets_its_guess_and_knows_what_nine_in_ten_take():
     for _ in range(100):
         duration.observe(8.0, requests=4)
     assert (duration.mean_s, duration.p90_s) == (pytest.approx(2.0, abs=0.01), 8.0)
+
+
+def test_an_inflow_is_of_late():
+    inflow = Inflow()
+    for second in range(100):
+        inflow.add(0.5, float(second))
+    assert inflow.per_second(100.0) == pytest.approx(0.5, rel=0.1)
+    assert inflow.per_second(150.0) < 0.01

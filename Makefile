@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help serve test pytest lint artifacts bench-decode bench-probe bench-burst fuzz lock clean
+.PHONY: help serve test pytest lint artifacts bench-decode bench-probe bench-burst bench-overload fuzz lock clean
 .DELETE_ON_ERROR:
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
@@ -51,6 +51,9 @@ bench-probe: $(TEST)/.stamp  ## how long the health probe waits while mammograms
 
 bench-burst: $(TEST)/.stamp  ## how long acknowledgements take while a hundred mammograms come in and are evaluated
 	$(TEST)/bin/python -m benchmarks.burst
+
+bench-overload: $(TEST)/.stamp  ## what the service does with five times what it can do; writes docs/performance/
+	OMP_NUM_THREADS=1 $(TEST)/bin/python -m benchmarks.overload --write docs/performance
 
 lock: $(TEST)/.stamp  ## write the hash-locked requirements anew from pyproject.toml
 	requirements/lock $(TEST)/bin/uv

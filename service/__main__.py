@@ -110,7 +110,7 @@ def _predict(options: argparse.Namespace) -> int:
 
 async def _evaluate(settings: Settings, study: Study, asked: list[str], png: Path | None) -> str:
     artifacts, metrics = list(open_artifacts(settings)), Metrics("command line")
-    async with decoder_pool(settings) as decode, serve_models(settings, artifacts, metrics, decode) as predictors:
+    async with decoder_pool(settings, metrics) as decode, serve_models(settings, artifacts, metrics, decode) as predictors:
         artifact = artifacts[0]
         predictor = predictors[artifact.identity.spec.name]
         await prove(artifact, predictor, metrics)

@@ -19,21 +19,25 @@ from models.decode import Limits
 from models.decode.selftest import Tested
 from models.explain import FOLDER
 from models.golden import Golden
+from models.prediction import DECODE
 from models.spec import answer_names
 from service import __version__
 from service.api import health, openapi, problems, routes
 from service.api.body import Budget, RequestLimits
 from service.api.middleware import Observer
 from service.api.serving import Serving
-from service.decoding.pool import Bounds, DecoderPool
+from service.decoding.pool import DecoderPool
+from service.decoding.process import Bounds
 from service.engine import cores
-from service.engine.batcher import Batcher
+from service.engine.batch import Run
+from service.engine.modes import Finder
 from service.engine.runtime import Runtime
-from service.engine.slots import Slots
+from service.engine.scheduler import Batcher, Scheduler
+from service.engine.timing import Timed
 from service.errors import ArtifactError, ServiceError
 from service.explainer import Explainer
 from service.gate import Gate, open_gate
-from service.predictor import Identity, Predictor, certified, exported_spec
+from service.predictor import INFER, Identity, Predictor, certified, exported_spec
 from service.settings import Settings
 from service.telemetry import Metrics, current_request, fault, log
 
@@ -49,7 +53,19 @@ class Artifact:
 
     identity: Identity
     runtime: Runtime
+    graph: Path
     golden: Path
+
+    def run(self, runtime: Runtime) -> Run:
+        """What answers a study; explanations ask the network for more."""
+        return partial(runtime, names=answer_names(self.identity.spec))
+
+    def widened(self, threads: int) -> Run:
+        """The same network in a second session, which runs on so many threads."""
+        wide = Runtime(self.graph, threads=threads)
+        if wide.digest != self.identity.digest:
+            raise ArtifactError(f"{self.identity.spec.name}: the artifact has changed since it was loaded", hint="Start the service anew.")
+        return self.run(wide)
 
 
 def create_app(settings: Settings) -> FastAPI:
@@ -66,7 +82,7 @@ def create_app(settings: Settings) -> FastAPI:
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         async with AsyncExitStack() as stack:
-            decode = await _started(stack, decoder_pool(settings))
+            decode = await _started(stack, decoder_pool(settings, metrics))
             app.state.serving.decoders = partial(getattr, decode, "tested")
             _report(decode.tested, metrics)
             predictors = await _started(stack, serve_models(settings, artifacts, metrics, decode))
@@ -109,7 +125,7 @@ def open_artifacts(settings: Settings) -> Iterator[Artifact]:
         if variant != "fp32":
             certified(name, variant, runtime.metadata)
         spec = exported_spec(SPECS[name], runtime.metadata, clinical_only=settings.require_clinical_artifacts)
-        yield Artifact(Identity(spec, runtime.digest, runtime.provider, variant), runtime, folder / golden)
+        yield Artifact(Identity(spec, runtime.digest, runtime.provider, variant), runtime, folder / graph, folder / golden)
 
 
 @asynccontextmanager
@@ -117,27 +133,37 @@ async def serve_models(
     settings: Settings, artifacts: list[Artifact], metrics: Metrics, decode: DecoderPool
 ) -> AsyncIterator[dict[str, Predictor]]:
     """Predictors that run, and have still to prove themselves: name -> Predictor."""
-    slots = Slots(settings.threads or cores.available())
+    slots = settings.threads or cores.available()
     async with AsyncExitStack() as stack:
-        stack.callback(slots.close)
+        scheduler = Scheduler(slots, max_queue_size=settings.max_queue_size, on_drop=partial(metrics.dropped, INFER))
+        await stack.enter_async_context(scheduler)
         gate = None
         if settings.gate:
-            queue = Batcher(open_gate(settings.artifacts / "gate"), slots=slots, max_queue_size=settings.max_queue_size)
-            gate = Gate(await stack.enter_async_context(queue), lambda model, seen: metrics.gate_refusals.labels(model, seen).inc())
+            queue = scheduler.open("gate", open_gate(settings.artifacts / "gate"))
+            gate = Gate(queue, lambda model, seen: metrics.gate_refusals.labels(model, seen).inc())
         predictors: dict[str, Predictor] = {}
         explaining = ThreadPoolExecutor(1, thread_name_prefix="explain")
         stack.callback(explaining.shutdown, wait=False, cancel_futures=True)
         for artifact in artifacts:
             spec = artifact.identity.spec
-            run = partial(artifact.runtime, names=answer_names(spec))
-            batcher = Batcher(run, slots=slots, max_queue_size=settings.max_queue_size, max_batch_size=settings.max_batch_size)
-            infer = await stack.enter_async_context(batcher)
+            infer = _batcher(settings, artifact, scheduler, slots)
             folder = artifact.golden.parent / FOLDER
             exact = artifact.identity.variant == "fp32"  # the graphs for explanations are certified for its features
             explain = Explainer(spec, artifact.runtime, folder, explaining) if exact and spec.explanations and folder.exists() else None
-            predictors[spec.name] = Predictor(artifact.identity, decode, infer, gate, explain)
-            metrics.watch_queue(spec.name, partial(getattr, batcher, "queued"))
+            predictor = predictors[spec.name] = Predictor(artifact.identity, decode, infer, gate, explain)
+            metrics.watch_queue(DECODE, spec.name, partial(decode.queued, spec.name))
+            metrics.watch_queue(INFER, spec.name, infer.queued)
+            metrics.watch_wait(spec.name, predictor.wait_s)
         yield predictors
+
+
+def _batcher(settings: Settings, artifact: Artifact, scheduler: Scheduler, slots: int) -> Batcher:
+    """The door of one model, which finds out how it may run here. The CPU is held to the bits of a run alone, a GPU to the golden case."""
+    run, on_cpu = artifact.run(artifact.runtime), settings.provider == "cpu"
+    timed = Timed(Path(settings.cache) if settings.cache else None, artifact.identity.digest, slots)
+    widen = partial(artifact.widened, slots) if on_cpu and slots > 1 else None
+    find = Finder(run, widen, slots, settings.max_batch_size, exact=on_cpu, time_runs=timed)
+    return scheduler.open(artifact.identity.spec.name, run, max_batch_size=settings.max_batch_size, find_modes=find)
 
 
 async def prove(artifact: Artifact, predictor: Predictor, metrics: Metrics) -> None:
@@ -152,6 +178,12 @@ async def prove(artifact: Artifact, predictor: Predictor, metrics: Metrics) -> N
         predictor.state = "failed"
         raise ArtifactError(f"{spec.name}: the golden case cannot be read") from error
     await predictor.check(golden)
+    modes = predictor.modes
+    metrics.run_threads.labels(spec.name).set(modes.threads)
+    for mode, same in modes.bit_identical.items():
+        metrics.bit_identical.labels(spec.name, mode).set(same)
+    if modes.other_bits:
+        log.warning("other bits than alone on one thread: %s", ", ".join(modes.other_bits), extra={"model": spec.name})
     metrics.model_ready.labels(spec.name, spec.version).set(1)
 
 
@@ -178,12 +210,13 @@ async def _prove_all(artifacts: list[Artifact], predictors: dict[str, Predictor]
     proved.set()
 
 
-def decoder_pool(settings: Settings) -> DecoderPool:
+def decoder_pool(settings: Settings, metrics: Metrics) -> DecoderPool:
     """The decoder processes, not yet started."""
     granted = cores.available()
     bounds = Bounds(settings.decoder_queue_size, settings.decode_timeout_s, settings.decoder_memory_mb << 20, cores=granted)
     workers = settings.decoder_workers or min(MAX_DECODERS, granted)
-    return DecoderPool(workers, Limits(max_pixels=settings.max_pixels), bounds, on_failure=_log_decoder_failure)
+    dropped = partial(metrics.dropped, DECODE)
+    return DecoderPool(workers, Limits(max_pixels=settings.max_pixels), bounds, on_failure=_log_decoder_failure, on_drop=dropped)
 
 
 def _report(tested: tuple[Tested, ...], metrics: Metrics) -> None:

@@ -11,6 +11,7 @@ ServiceError ─┬─ RequestError ─┬─ MalformedRequestError       not th
               ├─ DecoderError ─┬─ DecodingTimeoutError        decoding took longer than a study may take
               │                └─ DecoderCrashedError         the decoder died of this study
               ├─ UnavailableError ─┬─ OverloadedError         a queue is full
+              │                    ├─ DeadlineError           the deadline passed before the answer
               │                    ├─ NotReadyError           a model has not proved itself yet
               │                    └─ DrainingError           the service is stopping
               └─ ModelError ─┬─ ArtifactError                 the artifact is absent, damaged or not a single file
@@ -137,9 +138,24 @@ class UnavailableError(ServiceError):
 
 
 class OverloadedError(UnavailableError):
-    """A queue is full: refused at the door, so that nobody waits in vain."""
+    """It would not be answered in time, or a queue or the memory is full: refused at the door, so that nobody waits in vain.
+
+    `reason` is one of queue_full, predicted_wait and bytes; metrics count by it.
+    """
 
     code = "overloaded"
+
+    def __init__(self, message: str, *, retry_after_s: float, reason: str = "queue_full") -> None:
+        super().__init__(message, retry_after_s=retry_after_s)
+        self.reason = reason
+
+
+class DeadlineError(UnavailableError):
+    """The deadline passed before the answer; what was not begun is not evaluated."""
+
+    code = "deadline_exceeded"
+    default_hint = "Send it again after the time that Retry-After states, or grant more time with X-Deadline-Ms."
+    reason = "deadline"
 
 
 class NotReadyError(UnavailableError):

@@ -13,9 +13,10 @@ from models.errors import Detail, UnsuitableImageError
 from models.gate import GATE, GateSpec, Part, expected_part, judge
 from models.prediction import Quality, Reading, Tensors, UsedImage, named
 from models.spec import ModelSpec
-from service.engine.batcher import Inference
+from service.engine.batch import Inference
 from service.engine.runtime import Runtime
 from service.errors import ArtifactError, GoldenMismatchError, SpecMismatchError
+from service.waiting.urgency import WHENEVER, Urgency
 
 TOLERANCE = 1e-3
 STAGE = "gate"
@@ -33,21 +34,22 @@ class Gate:
         Told the model and what was seen, to be counted.
     """
 
-    def __init__(self, infer: Callable[[Tensors], Awaitable[Inference]], on_refusal: Callable[[str, str], None]) -> None:
+    def __init__(self, infer: Callable[[Tensors, Urgency], Awaitable[Inference]], on_refusal: Callable[[str, str], None]) -> None:
         self._infer = infer
         self._on_refusal = on_refusal
 
-    async def __call__(self, spec: ModelSpec, reading: Reading) -> Reading:
+    async def __call__(self, spec: ModelSpec, reading: Reading, urgency: Urgency = WHENEVER) -> Reading:
         """The reading, with a check for each picture; UnsuitableImageError where one must not reach the model."""
         started = time.perf_counter()
         expected = {image.name: expected_part(image.body_parts) for image in spec.images}
-        checks = [await self._look(spec, image, part, reading) for image in reading.images if (part := expected.get(image.input))]
+        looked_at = [(image, part) for image in reading.images if (part := expected.get(image.input))]
+        checks = [await self._look(spec, image, part, reading, urgency) for image, part in looked_at]
         timing_ms = {**reading.timing_ms, STAGE: 1000 * (time.perf_counter() - started)}
         return replace(reading, quality=(*reading.quality, *checks), timing_ms=timing_ms)
 
-    async def _look(self, spec: ModelSpec, image: UsedImage, expected: Part, reading: Reading) -> Quality:
+    async def _look(self, spec: ModelSpec, image: UsedImage, expected: Part, reading: Reading, urgency: Urgency) -> Quality:
         thumbnail = reading.thumbnails[image.input]
-        seen = (await self._infer({GATE.thumbnail: thumbnail})).outputs
+        seen = (await self._infer({GATE.thumbnail: thumbnail}, urgency)).outputs
         stated = expected_part((image.body_part,)) == expected
         verdict = judge(expected, seen[GATE.part], seen[GATE.orientation], thumbnail, stated=stated)
         if verdict.refusal:

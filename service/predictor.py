@@ -7,23 +7,51 @@ import json
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Literal, Protocol
 
 from models.golden import Golden
 from models.postprocess import SYNTHETIC, postprocess
 from models.prediction import POSTPROCESS, Explanation, InvalidOutputError, Prediction, Reading, Tensors
 from models.spec import ModelSpec
 from models.study import Study
-from service.engine.batcher import Inference
+from service.engine.batch import Inference
+from service.engine.modes import Modes
 from service.errors import ArtifactError, GoldenMismatchError, ModelOutputError, NotClinicalError, NotReadyError, SpecMismatchError
+from service.waiting.lines import Forecast
+from service.waiting.urgency import WHENEVER, Priority, Urgency
 
-Decode = Callable[[ModelSpec, Study], Awaitable[Reading]]
-Infer = Callable[[Tensors], Awaitable[Inference]]
 Explain = Callable[[Prediction, Sequence[str]], Awaitable[dict[str, tuple[Explanation, ...]]]]
-Look = Callable[[ModelSpec, Reading], Awaitable[Reading]]
+Look = Callable[[ModelSpec, Reading, Urgency], Awaitable[Reading]]
 State = Literal["loading", "ready", "failed"]
 QUEUE, INFER, EXPLAIN = "queue", "infer", "explain"
 LOADING_S = 5.0  # reading, decoding and comparing the golden case, generously
+
+
+class Decode(Protocol):
+    """Studies to readings, decoded and preprocessed somewhere else than on the event loop, when it is their turn."""
+
+    def __call__(self, spec: ModelSpec, study: Study, urgency: Urgency) -> Awaitable[Reading]:
+        """Read a study."""
+
+    def forecast(self, model: str, priority: Priority) -> Forecast:
+        """How long a study that came now would wait and be read."""
+
+
+class Infer(Protocol):
+    """Tensors to outputs, both without a batch axis, when it is their turn."""
+
+    @property
+    def modes(self) -> Modes:
+        """How the network runs here."""
+
+    def __call__(self, tensors: Tensors, urgency: Urgency) -> Awaitable[Inference]:
+        """Run the network."""
+
+    def forecast(self, priority: Priority) -> Forecast:
+        """How long a request that came now would wait and run."""
+
+    def settle(self, tensors: Tensors) -> Awaitable[None]:
+        """Find out with one study's tensors how the network may run here."""
 
 
 @dataclass(frozen=True)
@@ -48,10 +76,8 @@ class Predictor:
     ----------
     identity
         The network.
-    decode
-        Study to Reading: decodes and preprocesses somewhere else than on the event loop.
-    infer
-        Tensors without a batch axis to outputs without a batch axis.
+    decode, infer
+        What stands before the network, and the network.
     gate
         Looks at the pictures of a reading before they reach the network; None lets everything through.
     explain
@@ -76,7 +102,32 @@ class Predictor:
         """What `predict` can explain: none where the artifact came without the graphs for it."""
         return self.spec.explanations if self._explain is not None else ()
 
-    async def predict(self, study: Study, explanations: Sequence[str] = ()) -> Prediction:
+    @property
+    def modes(self) -> Modes:
+        """How the network runs here."""
+        return self._infer.modes
+
+    def forecast(self, priority: Priority) -> Forecast:
+        """How long a study that came now would wait, and then take."""
+        return self._decode.forecast(self.spec.name, priority) + self._infer.forecast(priority)
+
+    def wait_s(self, priority: Priority) -> float:
+        """How long a study that came now would wait."""
+        return self.forecast(priority).wait_s
+
+    def admit(self, urgency: Urgency) -> None:
+        """Refuse a study before its bytes are read: what would not be answered in time would only be in the way.
+
+        Raises
+        ------
+        NotReadyError, OverloadedError, DeadlineError
+            The network has not reproduced its golden case, or the answer would come too late.
+        """
+        if self.state != "ready":
+            raise NotReadyError(f"{self.spec.name} is {self.state}", retry_after_s=LOADING_S)
+        self.forecast(urgency.priority).check(urgency, time.monotonic())
+
+    async def predict(self, study: Study, explanations: Sequence[str] = (), urgency: Urgency = WHENEVER) -> Prediction:
         """Evaluate one study, and explain the answer in the ways that are asked for, each one of the spec's.
 
         Raises
@@ -90,7 +141,7 @@ class Predictor:
         """
         if self.state != "ready":
             raise NotReadyError(f"{self.spec.name} is {self.state}", retry_after_s=LOADING_S)
-        prediction = await self._evaluate(study)
+        prediction = await self._evaluate(study, urgency)
         if not explanations or self._explain is None:
             return prediction
         started = time.perf_counter()
@@ -114,25 +165,28 @@ class Predictor:
         self.state = "ready"
 
     async def _reproduce(self, golden: Golden) -> None:
-        reading = await self._decode(self.spec, golden.study)
-        drift = golden.drift((await self._infer(reading.tensors)).outputs)
+        reading = await self._decode(self.spec, golden.study, WHENEVER)
+        await self._infer.settle(reading.tensors)
+        drift = golden.drift((await self._infer(reading.tensors, WHENEVER)).outputs)
         if not drift <= golden.tolerance:
             raise GoldenMismatchError(f"{self.spec.name}: golden case differs by {drift:.1e}, more than {golden.tolerance:.0e}")
-        await self._evaluate(golden.study)  # warm, and the postprocessing proved too
+        await self._evaluate(golden.study, WHENEVER)  # warm, and the postprocessing proved too
 
-    async def _evaluate(self, study: Study) -> Prediction:
-        reading = await self._decode(self.spec, study)
+    async def _evaluate(self, study: Study, urgency: Urgency) -> Prediction:
+        reading = await self._decode(self.spec, study, urgency)
         if self._gate is not None:
-            reading = await self._gate(self.spec, reading)
-        inference = await self._infer(reading.tensors)
+            reading = await self._gate(self.spec, reading, urgency)
+        inference = await self._infer(reading.tensors, urgency)
         started = time.perf_counter()
         try:
             prediction = postprocess(self.spec, inference.outputs, reading)
         except InvalidOutputError as error:
             raise ModelOutputError(str(error)) from error
+        before = dict(reading.timing_ms)
+        waited_ms = before.pop(QUEUE, 0.0)  # for a decoder
         timing_ms = {
-            **reading.timing_ms,
-            QUEUE: 1000 * inference.queue_s,
+            **before,
+            QUEUE: waited_ms + 1000 * inference.queue_s,
             INFER: 1000 * inference.infer_s,
             POSTPROCESS: 1000 * (time.perf_counter() - started),
         }

@@ -35,20 +35,23 @@ class Settings(BaseSettings):
     variants: Annotated[dict[str, Literal["int8", "fp16"]], NoDecode] = Field(
         {}, description="Faster variants to serve, as bmd=int8,chest=int8: only certified ones. int8 is for cpu, fp16 for cuda.",
     )
+    cache: str = Field("", description="Folder that keeps how long networks run on this machine. Empty measures at every start.")
     threads: int = Field(0, ge=0, description="Inferences side by side. 0 takes the cores that the container grants.")
     max_batch_size: int = Field(1, ge=1, le=64, description="Waiting requests that one inference takes. On cpu 1 is fastest.")
-    max_queue_size: int = Field(64, ge=1, description="Requests that may wait for an inference; the next is answered 503 with Retry-After.")
+    max_queue_size: int = Field(64, ge=1, description="Requests of one model that may wait for an inference; the next is answered 503.")
     max_request_bytes: int = Field(256 << 20, ge=1, description="Largest request body, in bytes.")
     max_body_bytes_in_flight: int = Field(1 << 30, ge=1, description="Memory for all request bodies together, in bytes; beyond it 503.")
     max_metadata_bytes: int = Field(64 << 10, ge=1, description="Largest metadata JSON, in bytes.")
     max_instances: int = Field(1024, ge=1, description="Files in one request.")
     max_pixels: int = Field(60_000_000, ge=1, description="Pixels of one image, by what its header says.")
     decoder_workers: int = Field(0, ge=0, description="Decoder processes. 0 takes as many as there are cores, at most 8.")
-    decoder_queue_size: int = Field(32, ge=1, description="Studies that may wait for a decoder; the next is answered 503 with Retry-After.")
+    decoder_queue_size: int = Field(32, ge=1, description="Studies for one model that may wait for a decoder; the next is answered 503.")
     decoder_memory_mb: int = Field(2048, ge=512, description="Address space of one decoder process, in MiB. Raise it with max_pixels.")
     decode_timeout_s: float = Field(20.0, gt=0, description="Seconds that decoding one study may take before its process is killed.")
     receive_timeout_s: float = Field(60.0, gt=0, description="Seconds in which a request's body must have arrived.")
-    request_timeout_s: float = Field(60.0, gt=0, description="Seconds in which a received request must be answered; beyond it 503.")
+    request_timeout_s: float = Field(
+        60.0, ge=0.001, description="Seconds in which a received request is answered, or 503; X-Deadline-Ms can only ask for less.",
+    )
     drain_s: float = Field(0.0, ge=0, description="Seconds between SIGTERM and closing the port, for load balancers to see readiness fall.")
     shutdown_s: int = Field(30, ge=1, description="Seconds that requests in flight may take to finish after the port is closed.")
     require_clinical_artifacts: bool = Field(default=False, description="Refuse to start on artifacts trained on synthetic phantoms.")

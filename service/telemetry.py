@@ -17,6 +17,7 @@ from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
 from models.decode.codecs import SYNTAXES
+from service.waiting.urgency import Priority
 
 log = logging.getLogger("chiasm")
 current_request: ContextVar[str | None] = ContextVar("current_request", default=None)  # its id, for who logs far from the request
@@ -99,7 +100,7 @@ class Metrics:
         self.gate_refusals = Counter(
             "chiasm_gate_refusals_total", "Pictures that showed another body part.", ["model", "seen"], registry=registry,
         )
-        self.queue_refused = Counter("chiasm_queue_refused_total", "Studies refused as a queue was full.", ["model"], registry=registry)
+        self._of_queues(registry)
         self.input_instances = Counter(
             "chiasm_input_instances_total", "Images read, by how they were stored.", ["model", "transfer_syntax", "photometric"],
             registry=registry,
@@ -108,9 +109,32 @@ class Metrics:
         self._queues = _Queues()
         registry.register(self._queues)
 
-    def watch_queue(self, model: str, length: Callable[[], int]) -> None:
-        """Report `length()` as the number of studies that wait for an inference."""
-        self._queues.lengths[model] = length
+    def _of_queues(self, registry: CollectorRegistry) -> None:
+        """Who is refused or dropped, and how what is not runs."""
+        self.queue_refused = Counter(
+            "chiasm_queue_refused_total", "Studies refused: queue_full, predicted_wait, bytes or deadline.",
+            ["model", "reason", "priority"], registry=registry,
+        )
+        self.queue_dropped = Counter(
+            "chiasm_queue_dropped_total", "Studies dropped before a decoder or a network began: left or expired.",
+            ["stage", "model", "reason"], registry=registry,
+        )
+        self.bit_identical = Gauge(
+            "chiasm_bit_identical", "1 where a study gets the bits that it gets alone on one thread.", ["model", "mode"], registry=registry,
+        )
+        self.run_threads = Gauge("chiasm_run_threads", "Threads of a run that is alone.", ["model"], registry=registry)
+
+    def watch_queue(self, stage: str, model: str, length: Callable[[Priority], int]) -> None:
+        """Report `length` of each class as the studies that wait for a stage."""
+        self._queues.lengths[stage, model] = length
+
+    def watch_wait(self, model: str, wait_s: Callable[[Priority], float]) -> None:
+        """Report `wait_s` of each class as what a study that came now would wait."""
+        self._queues.waits[model] = wait_s
+
+    def dropped(self, stage: str, model: str, reason: str) -> None:
+        """Count a study that was dropped before a stage."""
+        self.queue_dropped.labels(stage, model, reason).inc()
 
     def input_instance(self, model: str, transfer_syntax: str, photometric: str) -> None:
         """Count one image that was read."""
@@ -124,13 +148,21 @@ class Metrics:
 
 
 class _Queues(Collector):
-    """The queues' lengths, asked at the time of the scrape."""
+    """Who waits and for how long, asked at the time of the scrape."""
 
     def __init__(self) -> None:
-        self.lengths: dict[str, Callable[[], int]] = {}
+        self.lengths: dict[tuple[str, str], Callable[[Priority], int]] = {}
+        self.waits: dict[str, Callable[[Priority], float]] = {}
 
     def collect(self) -> list[GaugeMetricFamily]:
-        family = GaugeMetricFamily("chiasm_queue_jobs", "Studies that wait for an inference.", labels=["model"])
-        for model, length in self.lengths.items():
-            family.add_metric([model], length())
-        return [family]
+        jobs = GaugeMetricFamily("chiasm_queue_jobs", "Studies that wait for a stage.", labels=["stage", "model", "priority"])
+        waits = GaugeMetricFamily(
+            "chiasm_predicted_wait_seconds", "What a study that came now would wait, for a decoder and the network.",
+            labels=["model", "priority"],
+        )
+        for priority in Priority:
+            for (stage, model), length in self.lengths.items():
+                jobs.add_metric([stage, model, priority.word], length(priority))
+            for model, wait_s in self.waits.items():
+                waits.add_metric([model, priority.word], wait_s(priority))
+        return [jobs, waits]

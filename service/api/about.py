@@ -10,7 +10,7 @@ from models.genotypes import panel_digest
 from models.spec import ModelSpec
 from service.api.schemas import Out, identity_of
 from service.errors import UnknownModelError
-from service.predictor import Identity
+from service.predictor import Predictor
 
 
 class LiveOut(BaseModel):
@@ -83,10 +83,22 @@ INPUTS = {"images": "images", "metadata": "table", "genotypes": "genotypes"}
 OUTPUTS = ("regressions", "classifications", "metadata_attention", "image_attention", "regions")
 
 
-def describe(identity: Identity, state: str, explanations: tuple[str, ...]) -> dict[str, Any]:
-    """A spec as JSON, sorted into what goes in and what comes out, with what is known of the artifact that is served."""
-    described = identity.spec.model_dump(mode="json", exclude_none=True, exclude={"measured": {"panel": {"variants"}}})
+def describe(predictor: Predictor) -> dict[str, Any]:
+    """A spec as JSON, sorted into what goes in and what comes out, with what is known of the artifact that is served and how it runs."""
+    described = predictor.spec.model_dump(mode="json", exclude_none=True, exclude={"measured": {"panel": {"variants"}}})
     inputs = {name: described.pop(key) for name, key in INPUTS.items() if key in described}
     outputs = {name: described.pop(name) for name in OUTPUTS if name in described}
-    told = {"inputs": inputs, "outputs": outputs, "explanations": explanations, "state": state}
-    return identity_of(identity).model_dump() | described | told
+    told = {"inputs": inputs, "outputs": outputs, "explanations": predictor.explanations, "state": predictor.state}
+    return identity_of(predictor.identity).model_dump() | described | told | {"execution": _execution(predictor)}
+
+
+def _execution(predictor: Predictor) -> dict[str, Any]:
+    """How the network runs on this machine, as found when it proved itself."""
+    modes = predictor.modes
+    return {
+        "threads_when_alone": modes.threads,
+        "milliseconds_alone": {str(threads): round(milliseconds, 3) for threads, milliseconds in modes.alone_ms.items()},
+        "max_batch_size": modes.max_batch_size,
+        "one_at_a_time": modes.one_at_a_time,
+        "bit_identical": modes.bit_identical,
+    }

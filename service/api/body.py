@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -19,7 +19,6 @@ from service.errors import (
     UnsupportedMediaTypeError,
 )
 
-Take = Callable[[int], None]
 RETRY_AFTER_S = 2.0  # bodies leave memory when their study is decoded, in about that time
 
 
@@ -37,33 +36,38 @@ class Budget:
     """Memory for the bodies of all requests together."""
 
     def __init__(self, limit: int) -> None:
-        self._left = limit
+        self.left = limit
 
     @contextmanager
-    def lease(self) -> Iterator[Take]:
-        """Yield a function that takes bytes from the budget; all of them are given back at the end.
-
-        Raises
-        ------
-        OverloadedError
-            By the function: there is not that much left.
-        """
-        taken = 0
-
-        def take(size: int) -> None:
-            nonlocal taken
-            if size > self._left:
-                raise OverloadedError("the memory for request bodies is in use", retry_after_s=RETRY_AFTER_S)
-            self._left -= size
-            taken += size
-
+    def lease(self) -> Iterator[Lease]:
+        """Yield a lease; all that it has taken is given back at the end."""
+        lease = Lease(self)
         try:
-            yield take
+            yield lease
         finally:
-            self._left += taken
+            self.left += lease.taken
 
 
-async def chunks(request: Request, limits: RequestLimits, take: Take) -> AsyncIterator[bytes]:
+class Lease:
+    """What one request has taken of the budget."""
+
+    def __init__(self, budget: Budget) -> None:
+        self.taken = 0
+        self._budget = budget
+
+    def check(self, size: int) -> None:
+        """Raise OverloadedError where there is not that much left."""
+        if size > self._budget.left:
+            raise OverloadedError("the memory for request bodies is in use", retry_after_s=RETRY_AFTER_S, reason="bytes")
+
+    def take(self, size: int) -> None:
+        """Take so many bytes. Raises as `check` does."""
+        self.check(size)
+        self._budget.left -= size
+        self.taken += size
+
+
+async def chunks(request: Request, limits: RequestLimits, lease: Lease) -> AsyncIterator[bytes]:
     """The body in the pieces it arrives in.
 
     Raises
@@ -73,7 +77,7 @@ async def chunks(request: Request, limits: RequestLimits, take: Take) -> AsyncIt
     SlowRequestError, CallerLeftError, OverloadedError
         It took too long, the caller closed the connection, or other requests hold the memory.
     """
-    _check_headers(request, limits.max_request_bytes)
+    lease.check(_stated_bytes(request, limits.max_request_bytes))
     deadline = asyncio.get_running_loop().time() + limits.receive_timeout_s
     received, more = 0, True
     while more:
@@ -82,7 +86,7 @@ async def chunks(request: Request, limits: RequestLimits, take: Take) -> AsyncIt
         received += len(chunk)
         if received > limits.max_request_bytes:
             raise _too_large(limits.max_request_bytes)
-        take(len(chunk))
+        lease.take(len(chunk))
         yield chunk
 
 
@@ -97,19 +101,21 @@ async def _receive(request: Request, deadline: float, timeout_s: float) -> Messa
     return message
 
 
-def _check_headers(request: Request, limit: int) -> None:
+def _stated_bytes(request: Request, limit: int) -> int:
+    """The length that the headers state; 0 where they do not, and an error where they cannot be believed."""
     encoding = request.headers.get("content-encoding", "identity").strip().lower()
     if encoding != "identity":
         raise UnsupportedMediaTypeError("Content-Encoding is not supported", hint="Send the body uncompressed.")
     lengths = request.headers.getlist("content-length")
     if not lengths:
-        return
+        return 0
     if len(lengths) > 1 or "transfer-encoding" in request.headers:
         raise MalformedRequestError("the length of the body is stated twice")
     if not (lengths[0].isascii() and lengths[0].isdigit()):
         raise MalformedRequestError("Content-Length is not a number of bytes")
     if len(lengths[0]) > 18 or int(lengths[0]) > limit:  # 18 digits are an exabyte; int() of thousands of digits is slow
         raise _too_large(limit)
+    return int(lengths[0])
 
 
 def _too_large(limit: int) -> TooLargeRequestError:

@@ -57,7 +57,7 @@ class _Exchange:
         self._scope, self._receive, self._send = scope, receive, send
         self._started = time.perf_counter()
         self._bytes = {"request_bytes": 0, "response_bytes": 0}
-        scope.setdefault("state", {})["request_id"] = self.request_id
+        scope.setdefault("state", {}).update(request_id=self.request_id, arrived=time.monotonic())
 
     @property
     def duration_s(self) -> float:

@@ -26,6 +26,18 @@ PARAMETERS = [
         "description": "Comma-separated explanations that the model offers, see GET /models/{model}; attention is always returned",
     },
     {
+        "name": "X-Priority", "in": "header", "required": False, "schema": {"enum": ["stat", "routine", "batch"], "default": "routine"},
+        "description": "Who goes first: stat before routine before batch; batch work that has waited for ten seconds counts as routine",
+    },
+    {
+        "name": "X-Deadline-Ms", "in": "header", "required": False, "schema": {"type": "integer", "minimum": 1},
+        "description": (
+            "Milliseconds from the arrival of the request within which its answer is of use, at most CHIASM_REQUEST_TIMEOUT_S; "
+            "a study that would not be answered in time is refused at once (503, overloaded), one that was not is dropped (503, "
+            "deadline_exceeded), both with Retry-After"
+        ),
+    },
+    {
         "name": "X-Request-Id", "in": "header", "required": False, "schema": {"type": "string", "maxLength": 128},
         "description": "Printable ASCII; returned with the answer and written to the log",
     },

@@ -42,7 +42,8 @@ KINDS: tuple[type[study.StudyError | service.ServiceError], ...] = (  # what POS
     service.InvalidParameterError, study.InvalidMetadataError, study.MetadataConflictError, study.MissingImageError,
     study.UnreadableImageError, study.UnsuitableImageError, study.MissingGenotypesError, study.UnreadableGenotypesError,
     study.UnsuitableGenotypesError, study.NotEvaluableError, service.DecodingTimeoutError,
-    service.DecoderCrashedError, service.ModelOutputError, service.OverloadedError, service.NotReadyError, service.DrainingError,
+    service.DecoderCrashedError, service.ModelOutputError,
+    service.OverloadedError, service.DeadlineError, service.NotReadyError, service.DrainingError,
 )
 
 

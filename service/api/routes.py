@@ -8,18 +8,21 @@ from typing import Any
 
 from fastapi import APIRouter, Request, Response
 
+from models.chosen import timed
 from models.metadata import schema
 from models.prediction import Prediction
 from models.study import Study
 from service.api import problems
 from service.api.about import CapabilitiesOut, DecoderOut, LimitsOut, PanelOut, describe
 from service.api.negotiate import rendering
-from service.api.renderings import JSON, RENDERINGS, Answer
+from service.api.renderings import JSON, RENDERINGS, Answer, Rendered
 from service.api.schemas import PredictionOut
-from service.api.serving import Service, Serving, Target, while_caller_waits
+from service.api.serving import Service, Target, while_caller_waits
 from service.api.unpack import unpack
+from service.api.urgency import Terms
 from service.errors import InvalidParameterError, Pointed, UnknownModelError
 from service.predictor import Predictor
+from service.waiting.urgency import Urgency
 
 router = APIRouter()
 ANSWERS = {"model": PredictionOut, "content": {kind: {} for kind in RENDERINGS if kind != JSON}, "description": "The answer"}
@@ -36,13 +39,22 @@ async def predict(request: Request, predictor: Target, serving: Service) -> Resp
     """Evaluate one study: its images and metadata in one of four forms, the answer in the form that Accept asks for."""
     request.state.model = predictor.spec.name
     kind = rendering(request.headers.get("accept", ""))
-    with serving.counted(predictor.spec), serving.budget.lease() as take:
+    terms = Terms.of(request.headers, request.state.arrived, serving.request_timeout_s)
+    with serving.counted(predictor.spec, terms.priority), serving.budget.lease() as lease:
         asked = _asked(request, predictor)
-        study = await unpack(request, predictor.spec, serving.limits, take)
+        predictor.admit(terms.urgency())
+        timing_ms: dict[str, float] = {}
+        with timed(timing_ms, "receive"):
+            study = await unpack(request, predictor.spec, serving.limits, lease)
         at = datetime.now(UTC)
         request.state.instances = len(study.parts)
-        prediction = await _answer(request, predictor, serving, study, asked)
-        return await _pack(request, kind, Answer(predictor.identity, study, prediction, at))
+        prediction = await _answer(request, predictor, study, asked, terms.urgency())
+        timing_ms |= prediction.timing_ms
+        with timed(timing_ms, "render"):
+            body, media_type = await _rendered(kind, Answer(predictor.identity, study, prediction, at))
+        serving.observe(predictor.spec, prediction, timing_ms)
+        request.state.timing_ms = {stage: round(milliseconds, 3) for stage, milliseconds in timing_ms.items()}
+        return _packed(body, media_type, request.state.timing_ms)
 
 
 @router.get("/capabilities", tags=["models"])
@@ -56,13 +68,13 @@ async def capabilities(serving: Service) -> CapabilitiesOut:
 @router.get("/models", tags=["models"])
 async def models(serving: Service) -> dict[str, list[dict[str, Any]]]:
     """Every model that is served: inputs, fields, outputs, thresholds, codes and intended use."""
-    return {"models": [describe(each.identity, each.state, each.explanations) for each in serving.predictors.values()]}
+    return {"models": [describe(each) for each in serving.predictors.values()]}
 
 
 @router.get("/models/{model}", tags=["models"], responses=UNKNOWN_MODEL)
 async def model(predictor: Target) -> dict[str, Any]:
     """One model: inputs, fields, outputs, thresholds, codes, intended use, and the artifact that is served."""
-    return describe(predictor.identity, predictor.state, predictor.explanations)
+    return describe(predictor)
 
 
 @router.get("/models/{model}/metadata-schema", tags=["models"], responses=UNKNOWN_MODEL)
@@ -77,17 +89,18 @@ async def panel(predictor: Target) -> PanelOut:
     return PanelOut.of(predictor.spec)
 
 
-async def _answer(request: Request, predictor: Predictor, serving: Serving, study: Study, asked: list[str]) -> Prediction:
-    prediction = await while_caller_waits(request, predictor.predict(study, asked), serving.request_timeout_s)
-    serving.observe(predictor.spec, prediction)
-    request.state.timing_ms = {stage: round(milliseconds, 3) for stage, milliseconds in prediction.timing_ms.items()}
-    return prediction
+async def _answer(request: Request, predictor: Predictor, study: Study, asked: list[str], urgency: Urgency) -> Prediction:
+    work = predictor.predict(study, asked, urgency)
+    return await while_caller_waits(request, work, urgency.deadline, lambda: predictor.wait_s(urgency.priority))
 
 
-async def _pack(request: Request, kind: str, answer: Answer) -> Response:
+async def _rendered(kind: str, answer: Answer) -> Rendered:
     render = RENDERINGS[kind]
-    body, media_type = render(answer) if kind == JSON else await asyncio.to_thread(render, answer)
-    timing = ", ".join(f"{stage};dur={milliseconds:.3f}" for stage, milliseconds in request.state.timing_ms.items())
+    return render(answer) if kind == JSON else await asyncio.to_thread(render, answer)
+
+
+def _packed(body: bytes, media_type: str, timing_ms: dict[str, float]) -> Response:
+    timing = ", ".join(f"{stage};dur={milliseconds:.3f}" for stage, milliseconds in timing_ms.items())
     return Response(body, media_type=media_type, headers={"Server-Timing": timing, "Vary": "Accept", **problems.NO_STORE})
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ from models.spec import ModelSpec
 from service.api.body import Budget, RequestLimits
 from service.errors import (
     CallerLeftError,
+    DeadlineError,
     DecoderError,
     DecodingTimeoutError,
     OverloadedError,
@@ -25,6 +27,7 @@ from service.errors import (
 )
 from service.predictor import Predictor
 from service.telemetry import Metrics
+from service.waiting.urgency import Priority
 
 T = TypeVar("T")
 OUTCOMES: dict[type[Exception], str] = {
@@ -32,6 +35,7 @@ OUTCOMES: dict[type[Exception], str] = {
     RequestError: "rejected_input",
     DecoderError: "rejected_input",
     DecodingTimeoutError: "timeout",
+    DeadlineError: "timeout",
     CallerLeftError: "cancelled",
     OverloadedError: "overloaded",
     ServiceError: "error",
@@ -52,7 +56,7 @@ class Serving:
     draining: bool = False
 
     @contextmanager
-    def counted(self, spec: ModelSpec) -> Iterator[None]:
+    def counted(self, spec: ModelSpec, priority: Priority) -> Iterator[None]:
         """Count how the study inside ends."""
         outcome = "cancelled"
         try:
@@ -60,15 +64,15 @@ class Serving:
             outcome = "ok"
         except Exception as error:
             outcome = next(OUTCOMES[kind] for kind in type(error).__mro__ if kind in OUTCOMES)
-            if isinstance(error, OverloadedError):
-                self.metrics.queue_refused.labels(spec.name).inc()
+            if isinstance(error, OverloadedError | DeadlineError):
+                self.metrics.queue_refused.labels(spec.name, error.reason, priority.word).inc()
             raise
         finally:
             self.metrics.inferences.labels(spec.name, spec.version, outcome).inc()
 
-    def observe(self, spec: ModelSpec, prediction: Prediction) -> None:
+    def observe(self, spec: ModelSpec, prediction: Prediction, timing_ms: Mapping[str, float]) -> None:
         """Count what was read and how long each stage took."""
-        for stage, milliseconds in prediction.timing_ms.items():
+        for stage, milliseconds in timing_ms.items():
             self.metrics.stage_duration.labels(spec.name, stage).observe(milliseconds / 1000)
         for image in prediction.reading.images:
             self.metrics.input_instance(spec.name, image.transfer_syntax, image.photometric_interpretation)
@@ -94,19 +98,19 @@ async def target(model: str, serving: Service) -> Predictor:
 Target = Annotated[Predictor, Depends(target)]
 
 
-async def while_caller_waits(request: Request, work: Coroutine[Any, Any, T], timeout_s: float) -> T:
-    """The result of `work`, which is cancelled as soon as the caller has left or the time is up.
+async def while_caller_waits(request: Request, work: Coroutine[Any, Any, T], deadline: float, wait_s: Callable[[], float]) -> T:
+    """The result of `work`, which is cancelled as soon as the caller has left or the deadline has passed; `wait_s` is when to come again.
 
     The body must have been received: the only message that can still come is the caller's leaving.
     """
     task, left = asyncio.create_task(work), asyncio.ensure_future(request.receive())
     try:
-        await asyncio.wait({task, left}, timeout=timeout_s, return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait({task, left}, timeout=deadline - time.monotonic(), return_when=asyncio.FIRST_COMPLETED)
         if task.done():
             return task.result()
         if left.done():
             raise CallerLeftError("the caller closed the connection before the answer")
-        raise OverloadedError(f"no answer within {timeout_s:g} s", retry_after_s=timeout_s)
+        raise DeadlineError("the deadline passed before the answer", retry_after_s=wait_s())
     finally:
         left.cancel()
         task.cancel()

@@ -14,7 +14,7 @@ from starlette.requests import Request
 from models.spec import ModelSpec
 from models.study import Part, Study
 from service.api import multipart, strict_json
-from service.api.body import RequestLimits, Take, chunks
+from service.api.body import Lease, RequestLimits, chunks
 from service.errors import InvalidParameterError, MalformedRequestError, Pointed, TooLargeRequestError, UnsupportedMediaTypeError
 
 T = TypeVar("T")
@@ -48,7 +48,7 @@ class _Incoming:
         return strict_json.metadata(text, self.limits.max_metadata_bytes)
 
 
-async def unpack(request: Request, spec: ModelSpec, limits: RequestLimits, take: Take) -> Study:
+async def unpack(request: Request, spec: ModelSpec, limits: RequestLimits, lease: Lease) -> Study:
     """The study that a request brings.
 
     Raises
@@ -60,7 +60,7 @@ async def unpack(request: Request, spec: ModelSpec, limits: RequestLimits, take:
     form = FORMS.get(kind.decode("latin-1").lower())
     if form is None:
         raise UnsupportedMediaTypeError("the Content-Type is absent or not one of the request forms")
-    study = await form(_Incoming(chunks(request, limits, take), options, spec, limits))
+    study = await form(_Incoming(chunks(request, limits, lease), options, spec, limits))
     if len(study.parts) > limits.max_instances:
         raise TooLargeRequestError(f"more than CHIASM_MAX_INSTANCES ({limits.max_instances}) files")
     return study

@@ -1,16 +1,11 @@
-"""A fixed number of decoder processes behind a bounded queue. The event loop never decodes and never blocks."""
+"""A fixed number of decoder processes behind lines of bounded length. The event loop never decodes and never blocks."""
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import os
-import socket
-import subprocess
-import sys
-from collections.abc import Callable, Iterable, Sequence
+import time
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from types import TracebackType
 from typing import Self
 
@@ -20,92 +15,22 @@ from models.prediction import Reading
 from models.spec import ModelSpec
 from models.study import Study
 from service.decoding import wire
-from service.errors import DecoderCrashedError, DecodingTimeoutError, DrainingError, OverloadedError
+from service.decoding.process import COMMAND, Bounds, Worker
+from service.errors import DecoderCrashedError, DecodingTimeoutError, DrainingError
+from service.waiting.lines import Forecast, Lines, Served
+from service.waiting.urgency import WHENEVER, Priority, Urgency
 
-COMMAND = (sys.executable, "-m", "service.decoding.worker")
-ROOT = Path(__file__).resolve().parents[2]
-START_TIMEOUT_S = 60.0  # importing the decoders takes one to two seconds on an idle machine
-PIECE_BYTES = 256 << 10  # written at once: the event loop has its turn between two
 RESTART_PAUSE_S = 1.0  # between attempts, when a worker cannot even start
 MAX_THREADS = 4  # of one worker: each takes address space, which is limited, and a picture has only so many blocks
-SMOOTHING = 0.1  # weight of the newest study in the moving average of durations
 FIRST_GUESS_S = 0.3
+QUEUE = "queue"  # the stage of a reading in which it waited
 
 
-@dataclass(frozen=True)
-class Bounds:
-    """What one study may cost, and how many may wait."""
+@dataclass(eq=False)
+class _Turn:
+    """Somebody who waits for a worker."""
 
-    max_queue_size: int = 32
-    timeout_s: float = 20.0
-    memory_bytes: int = 2 << 30
-    studies_per_worker: int = 500  # native decoders leak a little; a fresh process forgets
-    cores: int = 1  # that the workers share; one that is alone with its study may use those of the others
-
-
-class Worker:
-    """One decoder process and the socket to it."""
-
-    def __init__(self, command: Sequence[str], bounds: Bounds) -> None:
-        ours, theirs = socket.socketpair()
-        with theirs:
-            arguments = (theirs.fileno(), os.getpid(), bounds.memory_bytes, int(bounds.timeout_s) + 1)
-            self._process = subprocess.Popen(  # noqa: S603  our own interpreter and module
-                [*command, *map(str, arguments)], pass_fds=[theirs.fileno()], env=_environment(), cwd="/",
-                stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,  # stderr stays, until the worker has started
-            )
-        self._socket = ours
-        self._streams: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
-        self.studies = 0
-        self.tested: tuple[Tested, ...] = ()
-
-    @property
-    def pid(self) -> int:
-        """The process id."""
-        return self._process.pid
-
-    async def start(self) -> None:
-        """Wait until the worker is ready for its first study."""
-        self._streams = await asyncio.open_connection(sock=self._socket)
-        try:
-            async with asyncio.timeout(START_TIMEOUT_S):
-                ready, _ = await self._receive()
-        except (EOFError, OSError, TimeoutError):
-            raise DecoderCrashedError("a decoder process could not start; its own words are on stderr") from None
-        if isinstance(ready, wire.Ready):
-            self.tested = ready.tested
-
-    async def read(self, pieces: Iterable[bytes]) -> tuple[wire.Reply, list[bytes]]:
-        """Send one study and return the worker's reply."""
-        assert self._streams is not None  # noqa: S101  start() came first
-        self.studies += 1
-        writer = self._streams[1]
-        for piece in pieces:
-            for start in range(0, len(piece), PIECE_BYTES):
-                writer.write(memoryview(piece)[start : start + PIECE_BYTES])
-                await writer.drain()
-        return await self._receive()
-
-    async def stop(self) -> None:
-        """Kill the process and wait for it, so that neither a zombie nor a socket is left."""
-        self._process.kill()
-        if self._streams is None:
-            self._socket.close()
-        else:
-            writer = self._streams[1]
-            writer.close()
-            with contextlib.suppress(OSError):
-                await writer.wait_closed()
-        await asyncio.to_thread(self._process.wait)
-
-    async def _receive(self) -> tuple[wire.Reply, list[bytes]]:
-        assert self._streams is not None  # noqa: S101  start() came first
-        reader = self._streams[0]
-        header_bytes = int.from_bytes(await reader.readexactly(wire.PREFIX_BYTES), "little")
-        wire.check_size(header_bytes)
-        header = wire.decode_reply(await reader.readexactly(header_bytes))
-        wire.check_size(header_bytes, sum(header.sizes))
-        return header, [await reader.readexactly(size) for size in header.sizes]
+    answer: asyncio.Future[tuple[Worker, Served[_Turn]]]
 
 
 class DecoderPool:
@@ -123,23 +48,25 @@ class DecoderPool:
         How a worker is started; tests start their own.
     on_failure
         Told the class and the place of an unexpected error in a worker, for the log.
+    on_drop
+        Told the model and why when a study is dropped that no worker has begun.
     """
 
     def __init__(
         self, workers: int, limits: Limits, bounds: Bounds, *, command: Sequence[str] = COMMAND,
         on_failure: Callable[[str, list[str]], None] = lambda kind, frames: None,  # noqa: ARG005
+        on_drop: Callable[[str, str], None] = lambda model, why: None,  # noqa: ARG005
     ) -> None:
         self._size = workers
+        self._lines: Lines[_Turn] = Lines(max(1, workers), bounds.max_queue_size, FIRST_GUESS_S, on_drop=on_drop)
         self._limits = limits
         self._bounds = bounds
         self._command = command
         self._on_failure = on_failure
-        self._idle: asyncio.LifoQueue[Worker] = asyncio.LifoQueue()  # the warmest worker first
+        self._idle: list[Worker] = []  # the warmest worker last, to be taken first
         self._alive: set[Worker] = set()
         self._specs: dict[int, tuple[ModelSpec, bytes]] = {}  # by identity: a panel of many variants takes long to encode
         self._tasks: set[asyncio.Task[Reading] | asyncio.Task[None]] = set()
-        self._waiting = 0
-        self._study_s = FIRST_GUESS_S
         self._closed = False
 
     async def __aenter__(self) -> Self:
@@ -148,6 +75,8 @@ class DecoderPool:
 
     async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self._closed = True
+        for place in self._lines.everybody():
+            place.who.answer.cancel()
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -167,8 +96,16 @@ class DecoderPool:
                 worst[each.syntax] = each
         return tuple(worst.values())
 
-    async def __call__(self, spec: ModelSpec, study: Study) -> Reading:
-        """Read one study in the next free worker.
+    def queued(self, model: str, priority: Priority) -> int:
+        """Studies of a class that wait for a worker."""
+        return len(self._lines.line(model).classes[priority])
+
+    def forecast(self, model: str, priority: Priority) -> Forecast:
+        """How long a study that came now would wait and be read."""
+        return self._lines.forecast(model, priority)
+
+    async def __call__(self, spec: ModelSpec, study: Study, urgency: Urgency = WHENEVER) -> Reading:
+        """Read one study in a worker, when it is its turn; the time it waited is the stage `queue` of the reading.
 
         A caller who leaves does not stop a study that was begun: the worker finishes it, and its answer is dropped.
 
@@ -178,13 +115,16 @@ class DecoderPool:
             What is wrong with the study.
         DecodingTimeoutError, DecoderCrashedError
             What the study did to its worker.
-        OverloadedError, DrainingError
-            Too many wait already, or the service is stopping.
+        OverloadedError, DeadlineError, DrainingError
+            Too many wait already, it would not be read in time, or the service is stopping.
         """
-        worker = await self._wait()
-        task = asyncio.create_task(self._read(worker, spec, study))
+        came = time.perf_counter()
+        worker, served = await self._turn(spec.name, urgency)
+        waited_ms = 1000 * (time.perf_counter() - came)
+        task = asyncio.create_task(self._read(worker, served, spec, study))
         self._keep(task)
-        return await asyncio.shield(task)
+        reading = await asyncio.shield(task)
+        return replace(reading, timing_ms={QUEUE: waited_ms, **reading.timing_ms})
 
     def _keep(self, task: asyncio.Task[Reading] | asyncio.Task[None]) -> None:
         """Hold a task until it is done; its error is its caller's, who may have left."""
@@ -197,19 +137,34 @@ class DecoderPool:
         self._tasks.add(task)
         task.add_done_callback(forget)
 
-    async def _wait(self) -> Worker:
+    async def _turn(self, model: str, urgency: Urgency) -> tuple[Worker, Served[_Turn]]:
+        """Wait for a worker."""
         if self._closed:
             raise DrainingError("the service is stopping", retry_after_s=1.0)
-        if self._idle.empty() and self._waiting >= self._bounds.max_queue_size:
-            raise OverloadedError("the decoding queue is full", retry_after_s=(self._waiting + self._size) * self._study_s / self._size)
-        self._waiting += 1
+        turn = _Turn(asyncio.get_running_loop().create_future())
+        place = self._lines.join(model, urgency, turn)
+        self._dispatch()
         try:
-            return await self._idle.get()
+            return await turn.answer
+        except asyncio.CancelledError:
+            if turn.answer.done() and not turn.answer.cancelled() and not turn.answer.exception():  # both came together
+                worker, served = turn.answer.result()
+                self._lines.end(served, learn=False)
+                self._free(worker)
+            raise
         finally:
-            self._waiting -= 1
+            self._lines.leave(place)
 
-    async def _read(self, worker: Worker, spec: ModelSpec, study: Study) -> Reading:
-        started = asyncio.get_running_loop().time()
+    def _dispatch(self) -> None:
+        """Give idle workers to whose turn it is."""
+        while self._idle and (place := self._lines.next()):
+            place.who.answer.set_result((self._idle.pop(), self._lines.begin([place])))
+
+    def _free(self, worker: Worker) -> None:
+        self._idle.append(worker)
+        self._dispatch()
+
+    async def _read(self, worker: Worker, served: Served[_Turn], spec: ModelSpec, study: Study) -> Reading:
         intact = False
         try:
             async with asyncio.timeout(self._bounds.timeout_s):
@@ -221,7 +176,7 @@ class DecoderPool:
         except (EOFError, OSError, ValueError, OverflowError):  # the worker died, or sent what is no reply
             raise DecoderCrashedError("the decoder died of this study") from None
         finally:
-            self._study_s += SMOOTHING * (asyncio.get_running_loop().time() - started - self._study_s)
+            self._lines.end(served)
             self._give_back(worker, intact=intact)
         if isinstance(outcome, Reading):
             return outcome
@@ -231,7 +186,7 @@ class DecoderPool:
 
     def _limits_now(self) -> Limits:
         """The limits of a study that begins now: its decoder may use its share of the cores among the workers that have one."""
-        busy = max(1, len(self._alive) - self._idle.qsize())
+        busy = max(1, len(self._alive) - len(self._idle))
         return replace(self._limits, threads=min(MAX_THREADS, max(1, self._bounds.cores // busy)))
 
     def _encoded(self, spec: ModelSpec) -> bytes:
@@ -241,7 +196,7 @@ class DecoderPool:
 
     def _give_back(self, worker: Worker, *, intact: bool) -> None:
         if intact:
-            self._idle.put_nowait(worker)
+            self._free(worker)
         elif not self._closed:
             self._keep(asyncio.create_task(self._replace(worker)))
 
@@ -263,15 +218,8 @@ class DecoderPool:
         except BaseException:
             await self._remove(worker)
             raise
-        self._idle.put_nowait(worker)
+        self._free(worker)
 
     async def _remove(self, worker: Worker) -> None:
         self._alive.discard(worker)
         await worker.stop()
-
-
-def _environment() -> dict[str, str]:
-    """No more than a worker needs: no secrets, one thread for each numerical library, no fault handler that prints frames."""
-    threads = {f"{library}_NUM_THREADS": "1" for library in ("OMP", "OPENBLAS", "MKL", "NUMEXPR")}
-    paths = os.pathsep.join(path for path in (str(ROOT), os.environ.get("PYTHONPATH", "")) if path)
-    return {"PATH": os.environ.get("PATH", ""), "PYTHONPATH": paths, "PYTHONDONTWRITEBYTECODE": "1", "LANG": "C.UTF-8", **threads}

@@ -34,6 +34,8 @@ class Runtime:
         Where it runs. "cuda" fails where there is no CUDA: there is no silent step back to the CPU.
     single
         Whether the batch axis is fixed to one case.
+    threads
+        Of one run. ONNX Runtime fixes them for a session: another number is another session, with weights of its own.
 
     Raises
     ------
@@ -41,10 +43,10 @@ class Runtime:
         The file is absent, too large, not a single-file ONNX model, or not float32 throughout.
     """
 
-    def __init__(self, path: Path, provider: Provider = "cpu", *, single: bool = False) -> None:
+    def __init__(self, path: Path, provider: Provider = "cpu", *, single: bool = False, threads: int = 1) -> None:
         model = _read(path)
         self.digest = "sha256:" + hashlib.sha256(model).hexdigest()
-        self._session = _session(model, provider)
+        self._session = _session(model, provider, threads)
         self.provider: str = self._session.get_providers()[0]
         self.metadata: dict[str, str] = dict(self._session.get_modelmeta().custom_metadata_map)
         self.inputs = _shapes(self._session.get_inputs(), single=single)
@@ -70,13 +72,13 @@ def _read(path: Path) -> bytes:
         raise ArtifactError(f"{path} cannot be read: {error.strerror}", hint=hint) from error
 
 
-def _session(model: bytes, provider: Provider) -> ort.InferenceSession:
-    """A session that computes on its caller's thread, and only there."""
+def _session(model: bytes, provider: Provider, threads: int) -> ort.InferenceSession:
+    """A session that computes on its caller's thread, with `threads` - 1 of its own beside it."""
     name, options = PROVIDERS[provider]
     if name not in ort.get_available_providers():
         raise ArtifactError(f"this build of ONNX Runtime has no {name}", hint="Install onnxruntime-gpu, or choose the provider cpu.")
     try:
-        session = ort.InferenceSession(model, _session_options(provider), providers=[(name, options)])
+        session = ort.InferenceSession(model, _session_options(provider, threads), providers=[(name, options)])
     except Exception as error:  # ONNX Runtime has a class for each fault, and no base for them all
         raise ArtifactError(f"ONNX Runtime cannot load the model: {type(error).__name__}") from error
     if session.get_providers()[0] != name:  # ONNX Runtime warns and goes on with the CPU; a clinical service must not
@@ -84,10 +86,10 @@ def _session(model: bytes, provider: Provider) -> ort.InferenceSession:
     return session
 
 
-def _session_options(provider: Provider) -> ort.SessionOptions:
-    """Concurrent batch-1 runs share one session: each on one thread, none of them spinning while idle."""
+def _session_options(provider: Provider, threads: int) -> ort.SessionOptions:
+    """Concurrent batch-1 runs share one session; no thread spins while idle."""
     options = ort.SessionOptions()
-    options.intra_op_num_threads = 1
+    options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
     options.execution_mode = ort.ExecutionMode.ORT_SEQUENTIAL
     options.log_severity_level = 4  # fatal only: refusals are ours to word

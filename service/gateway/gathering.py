@@ -49,7 +49,7 @@ class Gathering:
         learned = self._learned(job, route, study)
         fields = {each.name: each for each in spec.table.fields}
         known = {name: value for name, value in learned.values.items() if not _is_stated(fields[name], study)}
-        question = Question(route.model, files, beside.genotypes, route.metadata | known | beside.metadata)
+        question = Question(route.model, files, beside.genotypes, route.metadata | known | beside.metadata, route.priority)
         differing = [name for name in known.keys() & beside.metadata.keys() if _differs(fields[name], known[name], beside.metadata[name])]
         if differing:
             detail = f"the metadata beside the study contradict the patient's record in: {', '.join(sorted(differing))}"

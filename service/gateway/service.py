@@ -12,6 +12,7 @@ import httpx
 from models import SPECS
 from models.spec import Measured, ModelSpec
 from service.errors import ServiceError
+from service.gateway.config import Priority
 
 BOTH = 'multipart/related; type="application/dicom"'
 BOUNDARY = "chiasm-gateway-0b6c7d3e5f"
@@ -51,6 +52,7 @@ class Question:
     files: Sequence[bytes]
     genotypes: Sequence[bytes] = ()
     metadata: dict[str, Any] = field(default_factory=dict)
+    priority: Priority = "routine"
 
     def body(self) -> bytes:
         """As multipart/related with the boundary of this module."""
@@ -113,6 +115,7 @@ class Service:
 
     def _ask(self, asked: Question, accept: str) -> httpx.Response | Refused:
         headers = {"Content-Type": f'multipart/related; type="application/dicom"; boundary={BOUNDARY}', "Accept": accept}
+        headers["X-Priority"] = asked.priority
         try:
             response = self._client.post(f"/predict/{asked.model}", content=asked.body(), headers=headers)
         except httpx.HTTPError as error:

@@ -84,7 +84,7 @@ async def test_what_the_service_can_do_was_tried(client):
 async def test_what_a_decoder_fails_on_can_be_found_by_the_request(app, client, caplog):
     @app.get("/failing-decoder")
     async def fail() -> None:
-        await app.state.serving.predictors["bmd"]._decode(ModelSpec.model_construct(), Study((), {}))  # what no decoder expects
+        await app.state.serving.predictors["bmd"]._decode(ModelSpec.model_construct(name="bmd"), Study((), {}))  # what no decoder expects
 
     answer = await client.get("/failing-decoder", headers={"X-Request-Id": "find me"})
     assert answer.json()["code"] == "decoder_crashed"
@@ -106,7 +106,11 @@ async def test_requests_are_counted_by_template_and_never_by_what_somebody_made_
         'chiasm_inferences_total{model="bmd",outcome="rejected_input",version="1.0.0"}',
         'chiasm_stage_duration_seconds_bucket{le="0.001",model="bmd",stage="infer"}',
         'chiasm_model_ready{model="bmd",version="1.0.0"} 1.0',
-        'chiasm_queue_jobs{model="bmd"} 0.0',
+        'chiasm_queue_jobs{model="bmd",priority="stat",stage="decode"} 0.0',
+        'chiasm_queue_jobs{model="bmd",priority="batch",stage="infer"} 0.0',
+        'chiasm_predicted_wait_seconds{model="bmd",priority="routine"} 0.0', 'chiasm_bit_identical{mode="again",model="bmd"} 1.0',
+        'chiasm_stage_duration_seconds_count{model="bmd",stage="receive"}',
+        'chiasm_stage_duration_seconds_count{model="bmd",stage="render"}',
         "process_cpu_seconds_total",
     ):
         assert line in text
@@ -230,7 +234,9 @@ async def test_an_answer_that_takes_too_long_is_refused_with_a_time_to_come_back
     async with running(artifacts=artifacts, request_timeout_s=0.001) as (app, client):
         await app.state.proved.wait()
         answer = await client.post("/predict/bmd", content=hip_dicom(), headers={"Content-Type": "application/dicom"})
-        assert (answer.status_code, answer.json()["code"]) == (503, "overloaded")
+        assert (answer.status_code, answer.json()["code"]) == (503, "deadline_exceeded")
+        assert "X-Deadline-Ms" in answer.json()["hint"]
+        assert int(answer.headers["retry-after"]) >= 1
 
 
 def test_an_artifact_of_another_declaration_is_refused_before_a_port_is_opened(own):

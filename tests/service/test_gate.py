@@ -14,8 +14,7 @@ from models import SPECS
 from models.decode import Limits
 from models.errors import UnsuitableImageError
 from models.study import Part, Study, read_study
-from service.engine.batcher import Batcher
-from service.engine.slots import Slots
+from service.engine.scheduler import Scheduler
 from service.errors import ArtifactError, GoldenMismatchError, SpecMismatchError
 from service.gate import Gate, open_gate
 from tests.models.decode.real import DATA, needs_data
@@ -35,8 +34,8 @@ def looked_at(*files, spec=SPEC, metadata=EXAMPLE_METADATA):
     """The reading that the gate lets through, for each file as an own study."""
 
     async def look():
-        async with Batcher(open_gate(ARTIFACT), slots=Slots(1), max_queue_size=999) as infer:
-            gate = Gate(infer, lambda *what: refused.append(what))
+        async with Scheduler(1, max_queue_size=999) as scheduler:
+            gate = Gate(scheduler.open("gate", open_gate(ARTIFACT)), lambda *what: refused.append(what))
             readings = [read_study(spec, Study((Part(data),), dict(metadata)), Limits()) for data in files]
             return await asyncio.gather(*(gate(spec, reading) for reading in readings), return_exceptions=True)
 

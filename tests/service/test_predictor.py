@@ -1,3 +1,5 @@
+import time
+
 import numpy as np
 import pytest
 
@@ -7,9 +9,21 @@ from models.golden import Golden
 from models.prediction import Reading, Tensors
 from models.spec import ModelSpec
 from models.study import Part, Study, read_study
-from service.engine.batcher import Inference
-from service.errors import ArtifactError, GoldenMismatchError, ModelOutputError, NotClinicalError, NotReadyError, SpecMismatchError
+from service.engine.batch import Inference
+from service.engine.modes import Modes
+from service.errors import (
+    ArtifactError,
+    DeadlineError,
+    GoldenMismatchError,
+    ModelOutputError,
+    NotClinicalError,
+    NotReadyError,
+    OverloadedError,
+    SpecMismatchError,
+)
 from service.predictor import Identity, Predictor, exported_spec
+from service.waiting.lines import Forecast
+from service.waiting.urgency import WHENEVER, Priority, Urgency
 from tests.service.artifact import measured
 from tests.service.studies import METADATA, hip_png
 
@@ -18,24 +32,44 @@ SPEC = DECLARED.with_measured(measured(DECLARED))
 STUDY = Study((Part(hip_png(), "image"),), dict(METADATA))
 
 
-async def decode(spec: ModelSpec, study: Study) -> Reading:
-    return read_study(spec, study, Limits())
+class Decoders:
+    """Read at once, but say that `wait_s` of others are ahead."""
+
+    def __init__(self, wait_s: float = 0.0) -> None:
+        self.wait_s = wait_s
+
+    async def __call__(self, spec: ModelSpec, study: Study, _: Urgency = WHENEVER) -> Reading:
+        return read_study(spec, study, Limits())
+
+    def forecast(self, *_: object) -> Forecast:
+        return Forecast(self.wait_s, 0.5)
+
+
+decode = Decoders()
 
 
 class Network:
     """Answers the same for everything, after looking at the top left corner of the image."""
 
+    modes = Modes(lambda tensors: tensors)
+
     def __init__(self, value: float = 0.8) -> None:
         self.value = value
 
-    async def __call__(self, tensors: Tensors) -> Inference:
+    def forecast(self, _: Priority) -> Forecast:
+        return Forecast(0.0, 1.5)
+
+    async def settle(self, tensors: Tensors) -> None:
+        self.settled = tensors
+
+    async def __call__(self, tensors: Tensors, _: Urgency = WHENEVER) -> Inference:
         bmd = np.float32([self.value + 0.01 * tensors["image"][0, :112, :112].mean()])
         weights = tensors["present"] / tensors["present"].sum()
         outputs = {"bmd": bmd, "metadata_attention": weights, "image_attention": np.full((7, 7), 1 / 49)}
         return Inference({name: output.astype(np.float32) for name, output in outputs.items()}, 0.002, 0.01)
 
 
-def predictor(network: Network) -> Predictor:
+def predictor(network: Network, decode: Decoders = decode) -> Predictor:
     return Predictor(Identity(SPEC, "sha256:0", "CPUExecutionProvider"), decode, network)
 
 
@@ -63,12 +97,13 @@ async def test_a_model_that_does_not_reproduce_it_never_answers():
 
 
 async def test_an_upside_down_decoder_fails_the_golden_case():
-    async def upside_down(spec: ModelSpec, study: Study) -> Reading:
-        reading = await decode(spec, study)
-        reading.tensors["image"] = reading.tensors["image"][:, ::-1].copy()
-        return reading
+    class UpsideDown(Decoders):
+        async def __call__(self, spec: ModelSpec, study: Study, _: Urgency = WHENEVER) -> Reading:
+            reading = await decode(spec, study)
+            reading.tensors["image"] = reading.tensors["image"][:, ::-1].copy()
+            return reading
 
-    turned = Predictor(Identity(SPEC, "sha256:0", "cpu"), upside_down, Network())
+    turned = predictor(Network(), UpsideDown())
     with pytest.raises(GoldenMismatchError):
         await turned.check(await golden())
 
@@ -77,6 +112,29 @@ async def test_nobody_is_answered_before_the_golden_case():
     with pytest.raises(NotReadyError, match="loading") as refused:
         await predictor(Network()).predict(STUDY)
     assert refused.value.retry_after_s > 0
+
+
+async def test_a_study_that_would_be_late_is_refused_before_its_bytes_are_read():
+    decoders = Decoders()
+    model = predictor(Network(), decoders)
+    with pytest.raises(NotReadyError):
+        model.admit(WHENEVER)
+    await model.check(await golden())
+    soon, later = (Urgency(Priority.ROUTINE, time.monotonic() + seconds) for seconds in (4.0, 60.0))
+    model.admit(soon)
+    decoders.wait_s = 10.0
+    model.admit(later)
+    with pytest.raises(OverloadedError, match=r"predicted in 12\.00 s") as refused:
+        model.admit(soon)
+    assert (refused.value.retry_after_s, refused.value.reason) == (10.0, "predicted_wait")
+    with pytest.raises(DeadlineError):
+        model.admit(Urgency(Priority.ROUTINE, time.monotonic() - 1))
+
+
+async def test_the_network_settles_on_its_modes_with_the_golden_case():
+    network = Network()
+    await predictor(network).check(await golden())
+    assert network.settled.keys() == (await decode(SPEC, STUDY)).tensors.keys()
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), 40.0])

@@ -57,8 +57,12 @@ def metrics():
     metrics.inferences.labels("bmd", "1.0.0", "ok").inc()
     metrics.model_info.labels("bmd", "1.0.0", "sha256:0", "CPUExecutionProvider", "synthetic phantoms").set(1)
     metrics.model_ready.labels("bmd", "1.0.0").set(1)
-    metrics.queue_refused.labels("bmd").inc()
-    metrics.watch_queue("bmd", lambda: 3)
+    metrics.queue_refused.labels("bmd", "predicted_wait", "routine").inc()
+    metrics.dropped("decode", "bmd", "left")
+    metrics.bit_identical.labels("bmd", "batch").set(False)
+    metrics.run_threads.labels("bmd").set(2)
+    metrics.watch_wait("bmd", lambda priority: 0.5 * priority)
+    metrics.watch_queue("infer", "bmd", lambda priority: 3 - priority)
     return metrics
 
 
@@ -71,7 +75,9 @@ def test_labels_of_an_image_come_from_closed_lists(metrics):
 
 
 def test_the_queue_is_asked_at_the_scrape(metrics):
-    assert 'chiasm_queue_jobs{model="bmd"} 3.0' in metrics.render().decode()
+    text = metrics.render().decode()
+    assert 'chiasm_queue_jobs{model="bmd",priority="stat",stage="infer"} 3.0' in text
+    assert 'chiasm_predicted_wait_seconds{model="bmd",priority="batch"} 1.0' in text
 
 
 @pytest.mark.skipif(shutil.which("promtool") is None, reason="promtool comes with the Debian package prometheus")

@@ -120,7 +120,7 @@ async def test_images_that_were_not_read_are_named_with_the_reason(client):
 async def test_the_stages_stand_in_server_timing(client):
     answer = await predict(client, form(hip_png()))
     stages = [stage.split(";")[0] for stage in answer.headers["server-timing"].split(", ")]
-    assert stages == ["decode", "preprocess", "queue", "infer", "postprocess"]
+    assert stages == ["receive", "decode", "preprocess", "queue", "infer", "postprocess", "render"]
 
 
 async def test_a_picture_is_given_to_who_asks_for_one(client):

@@ -11,7 +11,7 @@ from starlette.requests import Request
 
 from models import SPECS
 from models.alzheimer import SPEC
-from service.api.body import RequestLimits
+from service.api.body import Budget, Lease, RequestLimits
 from service.api.unpack import unpack
 from service.errors import InvalidParameterError, UnsupportedMediaTypeError
 
@@ -27,7 +27,7 @@ async def unpacked(content_type, body, spec=SPEC):
     async def receive():
         return sent.pop()
 
-    return await unpack(Request(scope, receive), spec, LIMITS, lambda _: None)
+    return await unpack(Request(scope, receive), spec, LIMITS, Lease(Budget(1 << 30)))
 
 
 def form(**files):

@@ -3,6 +3,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
@@ -16,8 +17,10 @@ from models.errors import Detail, InvalidMetadataError, StudyError
 from models.prediction import FieldValue, Reading
 from models.study import Part, Study, read_study
 from service.decoding import wire
-from service.decoding.pool import Bounds, DecoderPool
-from service.errors import DecoderCrashedError, DecodingTimeoutError, DrainingError, OverloadedError
+from service.decoding.pool import DecoderPool
+from service.decoding.process import Bounds
+from service.errors import DeadlineError, DecoderCrashedError, DecodingTimeoutError, DrainingError, OverloadedError
+from service.waiting.urgency import Priority, Urgency
 from tests.service.studies import METADATA, hip_dicom
 
 SPEC = SPECS["bmd"]
@@ -63,7 +66,7 @@ async def test_a_reading_crosses_unchanged(decode):
     assert reading.metadata == {"a": FieldValue(1.5, "request"), "b": FieldValue(None, "missing"), "c": FieldValue("x", "dicom")}
     assert reading.images[0].chosen_because.endswith(", 77")
     assert reading.unused_images[0].rejected_because == "too dark"
-    assert (reading.quality[0].detail, reading.timing_ms) == ("bmd", {"decode": 1.0})
+    assert (reading.quality[0].detail, reading.timing_ms["decode"], list(reading.timing_ms)) == ("bmd", 1.0, ["queue", "decode"])
 
 
 @pytest.mark.asyncio(loop_scope="module")
@@ -142,6 +145,30 @@ async def test_waiting_is_bounded_and_the_refusal_says_when_to_come_back():
             await alive(decode)
         assert 0 < refused.value.retry_after_s < 5
         assert len(await asyncio.gather(*tasks)) == 3
+
+
+async def test_a_stat_study_overtakes_in_the_decoders_too_and_what_is_too_late_is_not_decoded():
+    order, dropped = [], []
+
+    async def read(decode: DecoderPool, name: str, urgency: Urgency) -> None:
+        await decode(SPEC, study(sleep=0.3 if name == "first" else 0.0), urgency)
+        order.append(name)
+
+    bounds = replace(BOUNDS, max_queue_size=9)
+    async with DecoderPool(1, Limits(max_pixels=77), bounds, command=HOSTILE, on_drop=lambda *what: dropped.append(what)) as decode:
+        now, tasks = time.monotonic(), []
+        asked = {"first": (1, 60), "batch": (2, 60), "late": (1, 60), "routine": (1, 50), "stat": (0, 60)}
+        for name, (priority, within_s) in asked.items():
+            tasks.append(asyncio.create_task(read(decode, name, Urgency(Priority(priority), now + within_s))))
+            await asyncio.sleep(0)
+        late = next(place for place in decode._lines.everybody() if place.number == 2)
+        late.line.remove(late)
+        late.urgency = Urgency(deadline=now)  # its time is over
+        late.line.insert(late)
+        results = await asyncio.gather(*tasks, return_exceptions=True)
+    assert order == ["first", "stat", "routine", "batch"]
+    assert isinstance(results[2], DeadlineError)
+    assert dropped == [("bmd", "expired")]
 
 
 async def test_a_caller_who_left_the_queue_frees_the_place_and_one_who_left_a_study_frees_the_worker():

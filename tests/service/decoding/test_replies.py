@@ -12,8 +12,10 @@ from models.errors import Detail, StudyError
 from models.prediction import Reading
 from models.study import Part, Study, read_study
 from service.decoding import wire
-from service.decoding.pool import Bounds, DecoderPool, Worker
+from service.decoding.pool import DecoderPool, _Turn
+from service.decoding.process import Bounds, Worker
 from service.errors import DecoderCrashedError, ServiceError
+from service.waiting.urgency import WHENEVER
 from tests.service.studies import METADATA, hip_dicom
 
 SPEC = SPECS["bmd"]
@@ -43,9 +45,10 @@ class Liar(Worker):
 
 async def told(reply: bytes) -> Reading | Exception:
     pool = DecoderPool(0, Limits(), Bounds(timeout_s=2))
+    served = pool._lines.begin([pool._lines.join(SPEC.name, WHENEVER, _Turn(asyncio.get_running_loop().create_future()))])
     pool._closed = True  # nothing to replace
     try:
-        return await pool._read(Liar(reply), SPEC, STUDY)
+        return await pool._read(Liar(reply), served, SPEC, STUDY)
     except (StudyError, ServiceError) as error:
         return error
 

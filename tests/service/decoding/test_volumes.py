@@ -11,7 +11,8 @@ import pytest_asyncio
 from models.decode import Limits
 from models.errors import StudyError, TooLargeError
 from models.study import Part, Study, read_study
-from service.decoding.pool import Bounds, DecoderPool
+from service.decoding.pool import DecoderPool
+from service.decoding.process import Bounds
 from tests.models.decode.real import DATA, needs_data
 from tests.models.genotypes.files import vcf
 from tests.models.genotypes.test_reading import FULL

@@ -94,6 +94,14 @@ def test_a_study_is_evaluated_when_nothing_has_come_for_a_while_and_its_results_
     assert not bench.later()
 
 
+def test_the_service_is_told_the_priority_of_the_route(tmp_path):
+    service = FakeService((made("9.1"), made("9.2")))
+    bench = Bench(tmp_path, service, routes=[ROUTE | {"priority": "stat"}, ROUTE | {"name": "again", "priority": "batch"}])
+    bench.receive(hip_dicom(**UIDS))
+    bench.later()
+    assert [asked.priority for asked in service.asked] == ["stat", "batch"]
+
+
 def test_only_what_a_route_takes_is_sent_to_its_model(tmp_path):
     service = FakeService((made("9.1"), made("9.2")))
     bench = Bench(tmp_path, service)

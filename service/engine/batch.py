@@ -1,0 +1,63 @@
+"""Requests that run together: stacked, run, and each given its part of the outputs."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from concurrent.futures import Executor
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+Tensors = dict[str, NDArray[np.float32]]
+Run = Callable[[Tensors], Tensors]
+
+
+@dataclass(frozen=True)
+class Inference:
+    """The outputs of one request, without the batch axis, and how long it waited and ran."""
+
+    outputs: Tensors
+    queue_s: float
+    infer_s: float
+
+
+@dataclass(eq=False)
+class Request:
+    """One study's tensors, without a batch axis, and the future of its inference."""
+
+    tensors: Tensors
+    answer: asyncio.Future[Inference]
+    queued_at: float = field(default_factory=time.perf_counter)
+
+
+async def serve(batch: list[Request], run: Run, threads: Executor) -> None:
+    """Run a batch and answer its requests; what `run` raises is their answer."""
+    started = time.perf_counter()
+    try:
+        outputs = await asyncio.get_running_loop().run_in_executor(threads, run, _stack(batch))
+    except Exception as error:  # noqa: BLE001  whatever the function raises belongs to its callers, not to this loop
+        await _fail(batch, run, threads, error)
+        return
+    infer_s = time.perf_counter() - started
+    for row, request in enumerate(batch):
+        if not request.answer.done():
+            mine = {name: output[row] for name, output in outputs.items()}
+            request.answer.set_result(Inference(mine, started - request.queued_at, infer_s))
+
+
+async def _fail(batch: list[Request], run: Run, threads: Executor, error: Exception) -> None:
+    """An error reaches only the request that caused it: a batch of several is run again one by one."""
+    if len(batch) == 1:
+        if not batch[0].answer.done():
+            batch[0].answer.set_exception(error)
+        return
+    for request in batch:
+        await serve([request], run, threads)
+
+
+def _stack(batch: list[Request]) -> Tensors:
+    """Requests' tensors (...) -> one batch (B, ...)."""
+    return {name: np.stack([request.tensors[name] for request in batch]) for name in batch[0].tensors}

@@ -1,0 +1,1 @@
+"""Who waits, in which order, and how long it will take: the rules before the decoders and before the networks. Knows neither."""

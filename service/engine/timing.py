@@ -18,7 +18,10 @@ from service.engine.batch import Run, Tensors
 LONGEST_S = 1.0  # of measuring one model
 RUNS = 15  # and no more runs than this of each
 CPU_INFO = Path("/proc/cpuinfo")
-TELLING = ("vendor_id", "cpu family", "model", "model name", "stepping", "flags")  # what makes two processors the same
+TELLING = (  # what makes two processors the same, as x86 and ARM kernels name it
+    "vendor_id", "cpu family", "model", "model name", "stepping", "flags",
+    "CPU implementer", "CPU architecture", "CPU variant", "CPU part", "CPU revision", "Features",
+)
 
 
 class Timed:

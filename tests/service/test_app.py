@@ -17,7 +17,7 @@ from models.metadata import schema
 from models.spec import ModelSpec
 from models.study import Part, Study
 from service.api.renderings import RENDERINGS
-from service.app import create_app
+from service.app import create_app, open_artifacts
 from service.errors import ArtifactError, NotClinicalError, SpecMismatchError
 from service.settings import Settings
 from service.telemetry import JsonFormatter
@@ -244,6 +244,14 @@ def test_an_artifact_of_another_declaration_is_refused_before_a_port_is_opened(o
     build_artifact(own / "bmd", other, Study((Part(hip_png(), "image"),), dict(METADATA)))
     with pytest.raises(SpecMismatchError):
         create_app(Settings(artifacts=own, models=("bmd",)))
+
+
+def test_a_second_session_is_of_the_same_network_or_not_opened(own):
+    (artifact,) = open_artifacts(Settings(artifacts=own, models=("bmd",)))
+    assert artifact.widened(2).func.digest == artifact.identity.digest
+    build_artifact(own / "bmd", SPECS["bmd"], Study((Part(hip_png(), "image"),), dict(METADATA)), offset=0.01)
+    with pytest.raises(ArtifactError, match="has changed"):
+        artifact.widened(2)
 
 
 def test_synthetic_artifacts_are_refused_where_clinical_ones_are_required(artifacts):

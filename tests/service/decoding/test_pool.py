@@ -183,6 +183,18 @@ async def test_a_caller_who_left_the_queue_frees_the_place_and_one_who_left_a_st
         assert decode.pids == pids
 
 
+async def test_a_worker_that_comes_free_for_somebody_who_leaves_at_that_moment_is_not_lost():
+    async with pool() as decode:
+        worker = decode._idle.pop()
+        task = asyncio.create_task(alive(decode))
+        await asyncio.sleep(0)
+        decode._free(worker)
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+        assert (decode._idle, decode._lines.free, len(decode._lines)) == ([worker], 1, 0)
+        assert (await alive(decode)).quality[0].detail == "bmd"
+
+
 async def test_a_worker_is_replaced_after_so_many_studies():
     async with pool(studies_per_worker=2) as decode:
         seen = [(await alive(decode)).images[0].chosen_because for _ in range(5)]

@@ -248,7 +248,7 @@ async def test_under_overload_the_server_rests_never_and_what_was_let_in_is_in_t
         busy_s += took
         in_time += world.now <= deadlines[place.who.name]
     assert in_time / len(deadlines) >= 0.98
-    assert busy_s / (world.now - 100) >= (0.95 if load < 2 else 0.99)
+    assert busy_s / (world.now - 100) >= (0.93 if load < 2 else 0.99)
     world.come(within_s=1.0, name="after")
     assert world.serve(1) == ["after"], "nothing is left of the overload"
 

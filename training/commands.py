@@ -133,9 +133,9 @@ def real(options: argparse.Namespace) -> None:
     from training.real.page import page, store
 
     described = tables(cbis_descriptors(options.data, options.work / "tensors"), options.work / "tables")
-    seen = ()
+    seen = []
     if not options.tables_only:
-        seen = (films(nih_films(options.data, options.work / "tensors"), Path("artifacts/chest"), options.work / "films"),)
+        seen = [films(nih_films(options.data, options.work / "tensors"), Path("artifacts/chest"), options.work / "films")]
     stored = options.out / "results" / "real.json"
     store((*seen, *described), f"python -m training {shlex.join(options.command_line)}", stored)
     (options.out / "real.md").write_text(page(stored))

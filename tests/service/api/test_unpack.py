@@ -61,7 +61,7 @@ async def test_json_holds_nifti_and_vcf_whatever_they_are_called(kind):
     assert [(part.input, part.data) for part in study.parts] == [("mri", NIFTI), ("genotypes", VCF)]
 
 
-@pytest.mark.parametrize(("kind", "data"), [("application/gzip", DICOM), ("application/dicom", VCF), ("image/png", NIFTI)])
+@pytest.mark.parametrize(("kind", "data"), [("application/gzip", DICOM), ("application/dicom", VCF), ("image/png", NIFTI)], ids=["a DICOM file", "a VCF", "a volume"])
 async def test_a_file_that_plainly_is_something_else_is_refused(kind, data):
     with pytest.raises(UnsupportedMediaTypeError):
         await unpacked(*as_json(mri=(kind, data)))

@@ -65,8 +65,10 @@ class DecoderPool:
         self._on_failure = on_failure
         self._idle: list[Worker] = []  # the warmest worker last, to be taken first
         self._alive: set[Worker] = set()
+        self._leaving: set[Worker] = set()  # being stopped: a close in between must wait for them too
         self._specs: dict[int, tuple[ModelSpec, bytes]] = {}  # by identity: a panel of many variants takes long to encode
         self._tasks: set[asyncio.Task[Reading] | asyncio.Task[None]] = set()
+        self._renewing = asyncio.Lock()  # one at a time: a start takes a core for a second or two
         self._closed = False
 
     async def __aenter__(self) -> Self:
@@ -80,7 +82,7 @@ class DecoderPool:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        await asyncio.gather(*(self._remove(worker) for worker in list(self._alive)))
+        await asyncio.gather(*(self._remove(worker) for worker in [*self._alive, *self._leaving]))
 
     @property
     def pids(self) -> set[int]:
@@ -170,7 +172,7 @@ class DecoderPool:
             async with asyncio.timeout(self._bounds.timeout_s):
                 reply, blobs = await worker.read(wire.order(self._encoded(spec), study, self._limits_now()))
             outcome = wire.reading_of(reply, blobs) if isinstance(reply, wire.Answer) else reply
-            intact = worker.studies < self._bounds.studies_per_worker
+            intact = True
         except TimeoutError:
             raise DecodingTimeoutError(f"decoding took longer than {self._bounds.timeout_s:g} s") from None
         except (EOFError, OSError, ValueError, OverflowError):  # the worker died, or sent what is no reply
@@ -195,13 +197,30 @@ class DecoderPool:
         return self._specs[id(spec)][1]
 
     def _give_back(self, worker: Worker, *, intact: bool) -> None:
-        if intact:
-            self._free(worker)
-        elif not self._closed:
-            self._keep(asyncio.create_task(self._replace(worker)))
+        if self._closed:
+            return
+        if worker.retired or not intact:
+            self._keep(asyncio.create_task(self._remove(worker) if worker.renewed else self._replace(worker)))
+            return
+        self._free(worker)
+        if worker.studies >= self._bounds.studies_per_worker and not worker.renewed:
+            worker.renewed = True
+            self._keep(asyncio.create_task(self._renew(worker)))
+
+    async def _renew(self, worker: Worker) -> None:
+        """A worker that has read enough goes on until another is ready: workers that began together would be missed together."""
+        async with self._renewing:
+            await self._start_another()
+        worker.retired = True
+        if worker in self._idle:
+            self._idle.remove(worker)
+            await self._remove(worker)
 
     async def _replace(self, worker: Worker) -> None:
         await self._remove(worker)
+        await self._start_another()
+
+    async def _start_another(self) -> None:
         while True:
             try:
                 await self._add()
@@ -222,4 +241,6 @@ class DecoderPool:
 
     async def _remove(self, worker: Worker) -> None:
         self._alive.discard(worker)
+        self._leaving.add(worker)
         await worker.stop()
+        self._leaving.discard(worker)

@@ -47,6 +47,8 @@ class Worker:
         self._socket = ours
         self._streams: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
         self.studies = 0
+        self.renewed = False  # whether another is on its way in its place
+        self.retired = False  # whether that one has come
         self.tested: tuple[Tested, ...] = ()
 
     @property

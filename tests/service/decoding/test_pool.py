@@ -3,7 +3,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
@@ -19,8 +18,7 @@ from models.study import Part, Study, read_study
 from service.decoding import wire
 from service.decoding.pool import DecoderPool
 from service.decoding.process import Bounds
-from service.errors import DeadlineError, DecoderCrashedError, DecodingTimeoutError, DrainingError, OverloadedError
-from service.waiting.urgency import Priority, Urgency
+from service.errors import DecoderCrashedError, DecodingTimeoutError, DrainingError, OverloadedError
 from tests.service.studies import METADATA, hip_dicom
 
 SPEC = SPECS["bmd"]
@@ -147,30 +145,6 @@ async def test_waiting_is_bounded_and_the_refusal_says_when_to_come_back():
         assert len(await asyncio.gather(*tasks)) == 3
 
 
-async def test_a_stat_study_overtakes_in_the_decoders_too_and_what_is_too_late_is_not_decoded():
-    order, dropped = [], []
-
-    async def read(decode: DecoderPool, name: str, urgency: Urgency) -> None:
-        await decode(SPEC, study(sleep=0.3 if name == "first" else 0.0), urgency)
-        order.append(name)
-
-    bounds = replace(BOUNDS, max_queue_size=9)
-    async with DecoderPool(1, Limits(max_pixels=77), bounds, command=HOSTILE, on_drop=lambda *what: dropped.append(what)) as decode:
-        now, tasks = time.monotonic(), []
-        asked = {"first": (1, 60), "batch": (2, 60), "late": (1, 60), "routine": (1, 50), "stat": (0, 60)}
-        for name, (priority, within_s) in asked.items():
-            tasks.append(asyncio.create_task(read(decode, name, Urgency(Priority(priority), now + within_s))))
-            await asyncio.sleep(0)
-        late = next(place for place in decode._lines.everybody() if place.number == 2)
-        late.line.remove(late)
-        late.urgency = Urgency(deadline=now)  # its time is over
-        late.line.insert(late)
-        results = await asyncio.gather(*tasks, return_exceptions=True)
-    assert order == ["first", "stat", "routine", "batch"]
-    assert isinstance(results[2], DeadlineError)
-    assert dropped == [("bmd", "expired")]
-
-
 async def test_a_caller_who_left_the_queue_frees_the_place_and_one_who_left_a_study_frees_the_worker():
     async with pool() as decode:
         tasks = [asyncio.create_task(decode(SPEC, study(sleep=0.2))) for _ in range(3)]
@@ -183,22 +157,15 @@ async def test_a_caller_who_left_the_queue_frees_the_place_and_one_who_left_a_st
         assert decode.pids == pids
 
 
-async def test_a_worker_that_comes_free_for_somebody_who_leaves_at_that_moment_is_not_lost():
-    async with pool() as decode:
-        worker = decode._idle.pop()
-        task = asyncio.create_task(alive(decode))
-        await asyncio.sleep(0)
-        decode._free(worker)
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
-        assert (decode._idle, decode._lines.free, len(decode._lines)) == ([worker], 1, 0)
-        assert (await alive(decode)).quality[0].detail == "bmd"
-
-
 async def test_a_worker_is_replaced_after_so_many_studies():
     async with pool(studies_per_worker=2) as decode:
-        seen = [(await alive(decode)).images[0].chosen_because for _ in range(5)]
-    assert seen[0] == seen[1] != seen[2] == seen[3] != seen[4]
+        first, answered = decode.pids, 0
+        while decode.pids & first:  # it reads on until another is ready
+            await alive(decode)
+            answered += 1
+        assert (answered >= 2, len(decode.pids)) == (True, 1)
+        await alive(decode)
+    assert not any(map(exists, first))
 
 
 async def test_the_event_loop_goes_on_while_workers_compute():

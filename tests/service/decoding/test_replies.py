@@ -37,7 +37,7 @@ class Liar(Worker):
         reader.feed_data(reply)
         reader.feed_eof()
         self._streams = (reader, None)
-        self.studies = 0
+        self.studies, self.renewed, self.retired = 0, False, False
 
     async def read(self, _):
         return await self._receive()

@@ -122,6 +122,8 @@ def write_graph(
 
 
 def _tensors(cohort: Cohort, cases: Indices) -> dict[str, torch.Tensor]:
+    """Of at least two cases, one of them twice if need be: the exporter takes a batch of one for a constant."""
+    cases = np.resize(cases, max(2, len(cases)))
     return {name: torch.from_numpy(np.array(array[cases])) for name, array in cohort.tensors.items()}
 
 

@@ -10,7 +10,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from service.api import problems
-from service.api.schemas import uuid7
+from service.api.ids import uuid7
 from service.telemetry import METHODS, Metrics, current_request, fault, log
 
 REQUEST_ID = re.compile(r"[ -~]{1,128}")  # printable ASCII; anything else is replaced

@@ -8,7 +8,7 @@ from typing import Any
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from service.api import problems
-from service.api.schemas import uuid7
+from service.api.ids import uuid7
 from service.api.transport import StagedTransport
 from service.errors import MalformedRequestError, RequestError, SlowRequestError
 from service.telemetry import log

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import os
-import time
-import uuid
 from typing import Annotated
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from models.prediction import Prediction
+from service.api.ids import uuid7
 from service.predictor import Identity
 
 
@@ -288,13 +286,6 @@ class PredictionOut(Out):
     def to_json(self, indent: int | None = None) -> bytes:
         """The answer as JSON, without what is absent."""
         return self.model_dump_json(exclude_none=True, indent=indent).encode()
-
-
-def uuid7() -> str:
-    """A UUID version 7: milliseconds since 1970, then random bits (RFC 9562 5.7)."""
-    bits = (time.time_ns() // 1_000_000 << 80) | int.from_bytes(os.urandom(10), "big")
-    bits = bits & ~(0xF << 76) & ~(0x3 << 62) | (0x7 << 76) | (0x2 << 62)
-    return str(uuid.UUID(int=bits & (1 << 128) - 1))
 
 
 def identity_of(identity: Identity) -> ModelIdentityOut:

@@ -42,7 +42,7 @@ def found(cohort):
 
 def test_the_card_tells_calibration_coverage_groups_and_shifts(found, tmp_path):
     text = "\n".join(lines(found))
-    assert all(f"| {name} |" in text for name in ("ECE", "Brier", "everybody", "unchanged", *shifts_of(found.spec)))
+    assert all(f"| {name} |" in text for name in ("ECE, each finding by itself", "Brier", "everybody", "unchanged", *shifts_of(found.spec)))
     assert "holds the truth in" in text
     store(found, tmp_path / "evaluation.json")
     figures = json.loads((tmp_path / "evaluation.json").read_text())

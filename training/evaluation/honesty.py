@@ -25,7 +25,9 @@ from training.metrics import Estimate, Metric, Scored, bootstrap
 
 FEWEST = 30  # cases of a group; of fewer nothing is said
 AGES = (0.0, 50.0, 65.0, 75.0, 120.0)  # years
-GAPS: Mapping[str, Metric] = {"ECE": expected_error, "RMS calibration error, corrected": debiased_error}  # resampling adds to a gap
+GAPS: Mapping[str, Metric] = {  # without intervals: resampling adds to a gap
+    "ECE, each finding by itself": expected_error, "RMS calibration error, corrected": debiased_error,
+}  # fmt: skip
 LOSSES: Mapping[str, Metric] = {"Brier": brier, "log loss": log_loss}
 
 
@@ -77,7 +79,7 @@ def store(found: Honesty, path: Path) -> None:
 
 def _calibration(found: Honesty) -> Iterator[str]:
     yield "Are probabilities what they say? Ten bins of equally many cases; the second row takes out what sampling alone would show"
-    yield "(Kumar et al., NeurIPS 2019). Means over findings, 95 % over resampled patients."
+    yield "(Kumar et al., NeurIPS 2019). Means over findings; 95 % over resampled patients. (The ECE further below pools all decisions.)"
     yield from ("", "| | as the network says it | as it is told |", "|---|---|---|")
     for name, metric in GAPS.items():
         before, after = (_over_findings(metric, some) for some in (found.raw, found.told))

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from models.spec import ModelSpec, Regression
 from training.data import Cohort
+from training.evaluation.served import errors_of
 from training.evaluation.tables import (
     Evaluation,
     advantages,
@@ -88,11 +89,7 @@ def _flat(scored: Scored) -> Scored:
 
 def _half_widths(spec: ModelSpec, part: Regression, present: NDArray[np.float32]) -> Floats:
     """Half-width of each case's interval (N,): the wider one where a field of the context is missing."""
-    assert spec.measured is not None  # noqa: S101  export stamps it
-    names = [field.name for field in spec.table.network_fields]
-    known = present[:, [names.index(name) for name in part.context]].all(1)
-    wide, narrow = spec.measured.errors_without_context[part.name].half_width, spec.measured.errors[part.name].half_width
-    return np.where(known, narrow, wide)
+    return np.array([errors.half_width for errors in errors_of(spec, part, present)])
 
 
 def _hidings(spec: ModelSpec) -> list[tuple[str, frozenset[str]]]:

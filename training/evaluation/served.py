@@ -102,7 +102,7 @@ def _of_classes(spec: ModelSpec, cohort: Cohort, output: NDArray[np.float32], gr
 
 def _of_number(spec: ModelSpec, cohort: Cohort, values: Floats, mask: NDArray[np.float32], groups: tuple[str, ...]) -> Served:
     part, target = spec.regressions[0], cohort.targets[:, 0]
-    errors = _errors(spec, part, mask)
+    errors = errors_of(spec, part, mask)
     truth = np.stack([(target < boundary(part, finding)).astype(np.float64) for finding in part.findings], axis=1)
     told = np.array([
         [probability_below(finding, part, float(value), error) for finding in part.findings]
@@ -113,7 +113,7 @@ def _of_number(spec: ModelSpec, cohort: Cohort, values: Floats, mask: NDArray[np
     return Served(tuple(finding.name for finding in part.findings), truth, told, Scored(target, values), held, 2 * widths, groups)
 
 
-def _errors(spec: ModelSpec, part: Regression, mask: NDArray[np.float32]) -> list[ErrorDistribution]:
+def errors_of(spec: ModelSpec, part: Regression, mask: NDArray[np.float32]) -> list[ErrorDistribution]:
     """The error distribution of each case: the wider one where a field of the context is missing."""
     assert spec.measured is not None  # noqa: S101  export stamps it
     names = [field.name for field in spec.table.network_fields]

@@ -60,4 +60,4 @@ def _seconds(text: str, longest_s: float) -> float:
 
 
 def _invalid(name: str, hint: str) -> InvalidParameterError:
-    return InvalidParameterError(f"the header {name} has a value that it cannot have", hint=hint, details=(Pointed(f"/{name}", "invalid value"),))
+    return InvalidParameterError(f"the header {name} has another value", hint=hint, details=(Pointed(f"/{name}", "invalid value"),))

@@ -79,7 +79,8 @@ def store(found: Honesty, path: Path) -> None:
 
 def _calibration(found: Honesty) -> Iterator[str]:
     yield "Are probabilities what they say? Ten bins of equally many cases; the second row takes out what sampling alone would show"
-    yield "(Kumar et al., NeurIPS 2019). Means over findings; 95 % over resampled patients. (The ECE further below pools all decisions.)"
+    pooled = " (The ECE further below pools all decisions.)" if found.spec.classifications else ""
+    yield f"(Kumar et al., NeurIPS 2019). Means over findings; 95 % over resampled patients.{pooled}"
     yield from ("", "| | as the network says it | as it is told |", "|---|---|---|")
     for name, metric in GAPS.items():
         before, after = (_over_findings(metric, some) for some in (found.raw, found.told))

@@ -91,9 +91,17 @@ class Server(ThreadedAssociationServer):
         """Whether there is room for another connection, which takes threads before it has said who it is."""
         return self._greeting + len(self.active_associations) < self.most_connections
 
+    def process_request(self, request: Any, client_address: Any) -> None:  # noqa: ANN401  as socketserver has it
+        """Begin a thread for a connection, which counts before the thread runs: the next connection may come sooner."""
+        self._greet(1)
+        try:
+            super().process_request(request, client_address)
+        except BaseException:
+            self._greet(-1)
+            raise
+
     def finish_request(self, request: Any, client_address: Any) -> None:  # noqa: ANN401  as socketserver has it
         """Shake hands where TLS is asked for, and begin the association."""
-        self._greet(1)
         try:
             super().finish_request(self._secured(request), client_address)
         finally:

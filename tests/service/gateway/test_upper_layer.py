@@ -7,7 +7,7 @@ import struct
 import subprocess
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from io import BytesIO
 from pathlib import Path
 
@@ -20,7 +20,7 @@ from pynetdicom.pdu_primitives import P_DATA
 
 from service.gateway.config import GatewayConfigError, Tls
 from service.gateway.tls import client_context
-from service.gateway.upper_layer import InFlight, Kept, receive_exactly
+from service.gateway.upper_layer import InFlight, Kept, Server, receive_exactly
 from tests.service.gateway.door import (
     DX,
     EXPLICIT,
@@ -81,13 +81,18 @@ def test_what_is_no_message_ends_its_own_association_only(fragments: tuple[bytes
         assert store_dataset(other, small()) == 0
 
 
-def test_connections_that_say_nothing_are_few(tmp_path: Path) -> None:
-    with Door(tmp_path, max_associations=2) as door:
-        silent = [socket.create_connection((HERE, door.port), timeout=10) for _ in range(6)]
-        time.sleep(0.3)
+@pytest.mark.parametrize("threads_begin_after_s", [0.0, 0.2], ids=["at rest", "under load"])
+def test_connections_that_say_nothing_are_few(threads_begin_after_s: float, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    begin = Server.finish_request
+
+    def finish_request(server: Server, *connection: object) -> None:
+        time.sleep(threads_begin_after_s)
+        begin(server, *connection)
+
+    monkeypatch.setattr(Server, "finish_request", finish_request)
+    with Door(tmp_path, max_associations=2) as door, ExitStack() as opened:
+        silent = [opened.enter_context(raw(door)) for _ in range(6)]
         assert [ended(connection) for connection in silent[4:]] == [True, True]
-        for connection in silent:
-            connection.close()
 
 
 def test_who_sends_byte_by_byte_is_not_waited_for() -> None:

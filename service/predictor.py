@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
 from typing import Literal, Protocol
 
@@ -17,7 +18,7 @@ from models.study import Study
 from service.engine.batch import Inference
 from service.engine.modes import Modes
 from service.errors import ArtifactError, GoldenMismatchError, ModelOutputError, NotClinicalError, NotReadyError, SpecMismatchError
-from service.waiting.lines import Forecast
+from service.waiting.forecast import Forecast
 from service.waiting.urgency import WHENEVER, Priority, Urgency
 
 Explain = Callable[[Prediction, Sequence[str]], Awaitable[dict[str, tuple[Explanation, ...]]]]
@@ -36,6 +37,9 @@ class Decode(Protocol):
     def forecast(self, model: str, priority: Priority) -> Forecast:
         """How long a study that came now would wait and be read."""
 
+    def expecting(self, model: str, priority: Priority) -> AbstractContextManager[None]:
+        """Whoever comes meanwhile is behind somebody who is on the way here."""
+
 
 class Infer(Protocol):
     """Tensors to outputs, both without a batch axis, when it is their turn."""
@@ -49,6 +53,9 @@ class Infer(Protocol):
 
     def forecast(self, priority: Priority) -> Forecast:
         """How long a request that came now would wait and run."""
+
+    def expecting(self, priority: Priority) -> AbstractContextManager[None]:
+        """Whoever comes meanwhile is behind somebody who is on the way here."""
 
     def settle(self, tensors: Tensors) -> Awaitable[None]:
         """Find out with one study's tensors how the network may run here."""
@@ -115,8 +122,9 @@ class Predictor:
         """How long a study that came now would wait."""
         return self.forecast(priority).wait_s
 
-    def admit(self, urgency: Urgency) -> None:
-        """Refuse a study before its bytes are read: what would not be answered in time would only be in the way.
+    @contextmanager
+    def admitted(self, urgency: Urgency) -> Iterator[None]:
+        """Let a study in whose bytes are read inside, or refuse it before: what would not be answered in time would only be in the way.
 
         Raises
         ------
@@ -126,6 +134,8 @@ class Predictor:
         if self.state != "ready":
             raise NotReadyError(f"{self.spec.name} is {self.state}", retry_after_s=LOADING_S)
         self.forecast(urgency.priority).check(urgency, time.monotonic())
+        with self._decode.expecting(self.spec.name, urgency.priority), self._infer.expecting(urgency.priority):
+            yield
 
     async def predict(self, study: Study, explanations: Sequence[str] = (), urgency: Urgency = WHENEVER) -> Prediction:
         """Evaluate one study, and explain the answer in the ways that are asked for, each one of the spec's.
@@ -173,9 +183,10 @@ class Predictor:
         await self._evaluate(golden.study, WHENEVER)  # warm, and the postprocessing proved too
 
     async def _evaluate(self, study: Study, urgency: Urgency) -> Prediction:
-        reading = await self._decode(self.spec, study, urgency)
-        if self._gate is not None:
-            reading = await self._gate(self.spec, reading, urgency)
+        with self._infer.expecting(urgency.priority):
+            reading = await self._decode(self.spec, study, urgency)
+            if self._gate is not None:
+                reading = await self._gate(self.spec, reading, urgency)
         inference = await self._infer(reading.tensors, urgency)
         started = time.perf_counter()
         try:

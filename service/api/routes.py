@@ -42,9 +42,8 @@ async def predict(request: Request, predictor: Target, serving: Service) -> Resp
     terms = Terms.of(request.headers, request.state.arrived, serving.request_timeout_s)
     with serving.counted(predictor.spec, terms.priority), serving.budget.lease() as lease:
         asked = _asked(request, predictor)
-        predictor.admit(terms.urgency())
         timing_ms: dict[str, float] = {}
-        with timed(timing_ms, "receive"):
+        with predictor.admitted(terms.urgency()), timed(timing_ms, "receive"):
             study = await unpack(request, predictor.spec, serving.limits, lease)
         at = datetime.now(UTC)
         request.state.instances = len(study.parts)

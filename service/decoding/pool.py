@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from types import TracebackType
 from typing import Self
@@ -17,7 +18,8 @@ from models.study import Study
 from service.decoding import wire
 from service.decoding.process import COMMAND, Bounds, Worker
 from service.errors import DecoderCrashedError, DecodingTimeoutError, DrainingError
-from service.waiting.lines import Forecast, Lines, Served
+from service.waiting.forecast import Forecast
+from service.waiting.lines import Lines, Served
 from service.waiting.urgency import WHENEVER, Priority, Urgency
 
 RESTART_PAUSE_S = 1.0  # between attempts, when a worker cannot even start
@@ -105,6 +107,10 @@ class DecoderPool:
     def forecast(self, model: str, priority: Priority) -> Forecast:
         """How long a study that came now would wait and be read."""
         return self._lines.forecast(model, priority)
+
+    def expecting(self, model: str, priority: Priority) -> AbstractContextManager[None]:
+        """Whoever comes meanwhile is behind somebody who is on the way here."""
+        return self._lines.expecting(model, priority)
 
     async def __call__(self, spec: ModelSpec, study: Study, urgency: Urgency = WHENEVER) -> Reading:
         """Read one study in a worker, when it is its turn; the time it waited is the stage `queue` of the reading.

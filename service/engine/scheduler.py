@@ -12,13 +12,16 @@ import asyncio
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager
 from types import TracebackType
 from typing import Self
 
 from service.engine.batch import Inference, Request, Run, Tensors, serve
 from service.engine.modes import Modes
 from service.errors import DrainingError
-from service.waiting.lines import Forecast, Lines, Place, Served
+from service.waiting.forecast import Forecast
+from service.waiting.line import Place
+from service.waiting.lines import Lines, Served
 from service.waiting.urgency import WHENEVER, Priority, Urgency
 
 FIRST_GUESS_S = 0.05  # what a run is taken to last before any was seen
@@ -136,6 +139,10 @@ class Batcher:
     def forecast(self, priority: Priority) -> Forecast:
         """How long a request that came now would wait and run."""
         return self._scheduler.lines.forecast(self._model, priority)
+
+    def expecting(self, priority: Priority) -> AbstractContextManager[None]:
+        """Whoever comes meanwhile is behind somebody who is on the way here."""
+        return self._scheduler.lines.expecting(self._model, priority)
 
     async def settle(self, tensors: Tensors) -> None:
         """Find out in which modes the network may run here, and run in them from now on."""

@@ -1,7 +1,7 @@
 """One line for each model before a number of servers, and the rules of who is next.
 
-1. The most urgent class that waits: stat, routine, batch. Batch work that has waited for AGEING_S counts as routine; nothing ever
-   becomes stat.
+1. The most urgent class that waits: stat, routine, batch. Yet for every PASSED_PER_OWED seconds of routine work that pass waiting
+   batch work, batch is owed one: a day of routine does not stop a cohort, and no cohort holds up a ward. Nothing ever becomes stat.
 2. Within a class, the model that was served least in it, in predicted seconds: start-time fair queueing (Goyal, SIGCOMM 1996). A flood
    on one model leaves the others their share, and an idle model saves up nothing.
 3. Within a model, the earliest deadline, then the earliest arrival.
@@ -11,113 +11,21 @@ Whoever has left, or can no longer be served in time, is dropped before it is se
 
 from __future__ import annotations
 
-import asyncio
 import time
-from bisect import bisect_left, insort
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
 from itertools import count
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Generic
 
 from service.errors import DeadlineError, OverloadedError
-from service.waiting.duration import Duration, Inflow
+from service.waiting.duration import Inflow
+from service.waiting.forecast import Forecast
+from service.waiting.line import Line, Place, T
 from service.waiting.urgency import Priority, Urgency
 
-AGEING_S = 10.0  # a sixth of the time that a request has by default
+PASSED_PER_OWED = 8.0  # so batch has a ninth of the time that stat leaves, if it wants it
 MOST_OVERTAKEN = 0.9  # of the servers' time that may be predicted to go to more urgent work: an estimate must not shut a class out
-MARGIN = 1.5  # of a predicted wait, as others may come: simulated at five times the load, 99 % of what was let in is in time, else 98 %
-
-
-class Waits(Protocol):
-    """Somebody in a line: the future is set when it was served, or will not be."""
-
-    answer: asyncio.Future[Any]
-
-
-T = TypeVar("T", bound=Waits)
-
-
-@dataclass(eq=False)
-class Place(Generic[T]):
-    """A place in a line."""
-
-    who: T
-    line: Line[T]
-    urgency: Urgency
-    since: float
-    number: int
-    waited: bool  # whether somebody was ahead when it came
-    counts_as: Priority = field(init=False)
-
-    def __post_init__(self) -> None:
-        self.counts_as = self.urgency.priority
-
-    @property
-    def order(self) -> tuple[float, int]:
-        """Within its class and line."""
-        return self.urgency.deadline, self.number
-
-
-class Line(Generic[T]):
-    """Who waits for one model."""
-
-    def __init__(self, model: str, first_guess_s: float) -> None:
-        self.model = model
-        self.duration = Duration(first_guess_s)
-        self.served_s = [0.0 for _ in Priority]  # virtual time: where this line stands against the others of each class
-        self.classes: tuple[list[Place[T]], ...] = tuple([] for _ in Priority)
-
-    def __len__(self) -> int:
-        return sum(map(len, self.classes))
-
-    def insert(self, place: Place[T]) -> None:
-        """Put in order."""
-        insort(self.classes[place.counts_as], place, key=lambda each: each.order)
-
-    def remove(self, place: Place[T]) -> bool:
-        """Take out; whether it was still there."""
-        waiting = self.classes[place.counts_as]
-        index = bisect_left(waiting, place.order, key=lambda each: each.order)
-        there = index < len(waiting) and waiting[index] is place
-        if there:
-            del waiting[index]
-        return there
-
-    def aged(self, now: float) -> list[Place[T]]:
-        """Batch work that has waited long enough to count as routine."""
-        return [each for each in self.classes[Priority.BATCH] if now - each.since >= AGEING_S]
-
-    def work_s(self, priority: Priority) -> float:
-        """Predicted seconds of what waits in a class."""
-        return len(self.classes[priority]) * self.duration.mean_s
-
-
-@dataclass(frozen=True)
-class Forecast:
-    """How long a request that came now would wait, and then be served."""
-
-    wait_s: float
-    run_s: float
-
-    def __add__(self, other: Forecast) -> Forecast:
-        return Forecast(self.wait_s + other.wait_s, self.run_s + other.run_s)
-
-    def check(self, urgency: Urgency, now: float) -> None:
-        """Refuse what would not be answered in time. Who has to wait for nobody is never refused: only a run corrects a wrong estimate.
-
-        Raises
-        ------
-        DeadlineError
-            It has passed already.
-        OverloadedError
-            It would pass before the answer; `retry_after_s` is when those ahead will have been served.
-        """
-        left_s = urgency.deadline - now
-        if left_s <= 0:
-            raise DeadlineError("the deadline passed before the study was evaluated", retry_after_s=self.wait_s)
-        if self.wait_s and MARGIN * self.wait_s + self.run_s > left_s:
-            said = f"an answer is predicted in {self.wait_s + self.run_s:.2f} s, and the deadline is in {left_s:.2f} s"
-            raise OverloadedError(said, retry_after_s=self.wait_s, reason="predicted_wait")
 
 
 @dataclass(eq=False)
@@ -160,6 +68,7 @@ class Lines(Generic[T]):
         self._served: set[Served[T]] = set()
         self._inflows = tuple(Inflow() for _ in Priority)
         self._now_s = [0.0 for _ in Priority]  # virtual time of each class: where the line stood that was served last
+        self._owed_s = 0.0  # to batch work that waits
         self._numbers = count()
 
     def __len__(self) -> int:
@@ -180,22 +89,46 @@ class Lines(Generic[T]):
             self._lines[model] = Line(model, self._first_guess_s)
         return self._lines[model]
 
-    def forecast(self, model: str, priority: Priority) -> Forecast:
-        """What a request that came now would meet.
+    @contextmanager
+    def expecting(self, model: str, priority: Priority) -> Iterator[None]:
+        """Somebody is let in at the door, and will not stand in this line before the end: whoever comes to the door meanwhile is behind."""
+        coming = self.line(model).coming
+        coming[priority] += 1
+        try:
+            yield
+        finally:
+            coming[priority] -= 1
+
+    def forecast(self, model: str, priority: Priority, *, coming: bool = True) -> Forecast:
+        """What a request that came to the door now would meet; to the line itself, if those on their way are not to count.
 
         Each model with work in its class is taken to need as long as its own until it is served, and more urgent work to come as of late.
         """
         mine, lines = self.line(model), self._lines.values()
-        nobody_waits = not any(line.classes[each] for line in lines for each in Priority if each <= priority)
-        if nobody_waits and self.free > 0:
+        ahead = [sum(line.ahead(each, coming=coming) for line in lines) for each in Priority if each <= priority]
+        if sum(ahead) < self.free and not any(line.classes[each] for line in lines for each in Priority if each <= priority):
             return Forecast(0.0, mine.duration.p90_s)
-        ahead_s = mine.work_s(priority)
-        ahead_s += sum(ahead_s + line.duration.mean_s for line in lines if line is not mine and line.classes[priority])
-        ahead_s += sum(line.work_s(urgent) for line in lines for urgent in Priority if urgent < priority)
+        own_s = mine.work_s(priority, coming=coming)
+        own_s += sum(own_s + line.duration.mean_s for line in lines if line is not mine and line.ahead(priority, coming=coming))
+        urgent_s = [sum(line.work_s(each, coming=coming) for line in lines) for each in Priority if each < priority]
+        return Forecast(self._served_after_s(own_s, urgent_s, priority) / self.servers, mine.duration.p90_s)
+
+    def _served_after_s(self, own_s: float, urgent_s: list[float], priority: Priority) -> float:
+        """Of the servers' time: until what runs, what is more urgent, and `own_s` of the class have been served."""
         now = self._clock()
-        ahead_s += sum(served.servers * max(0.0, served.predicted_s - (now - served.since)) for served in self._served)
-        overtaking = sum(self._inflows[each].per_second(now) for each in Priority if each < priority) / self.servers
-        return Forecast(ahead_s / self.servers / (1 - min(overtaking, MOST_OVERTAKEN)), mine.duration.p90_s)
+        running_s = sum(served.servers * max(0.0, served.predicted_s - (now - served.since)) for served in self._served)
+        if priority is Priority.ROUTINE and self._foremost(Priority.BATCH) is not None:
+            own_s *= 1 + 1 / PASSED_PER_OWED
+        after_s = (running_s + sum(urgent_s) + own_s) / self._left_by(Priority(each) for each in range(priority))
+        if priority is not Priority.BATCH:
+            return after_s
+        owed_after_s = running_s + urgent_s[Priority.STAT] + own_s * (1 + PASSED_PER_OWED)
+        return min(after_s, owed_after_s / self._left_by([Priority.STAT]))
+
+    def _left_by(self, classes: Iterable[Priority]) -> float:
+        """The share of the servers' time that the work which came of late in those classes leaves."""
+        taken = sum(self._inflows[each].per_second(self._clock()) for each in classes) / self.servers
+        return 1 - min(taken, MOST_OVERTAKEN)
 
     def join(self, model: str, urgency: Urgency, who: T) -> Place[T]:
         """Stand in line.
@@ -206,7 +139,7 @@ class Lines(Generic[T]):
             Too many wait already, or it would not be served in time.
         """
         line, now = self.line(model), self._clock()
-        forecast = self.forecast(model, urgency.priority)
+        forecast = self.forecast(model, urgency.priority, coming=False)
         if sum(len(line.classes[each]) for each in Priority if each <= urgency.priority) >= self._max_queue_size:
             raise OverloadedError("too many studies wait", retry_after_s=forecast.wait_s, reason="queue_full")
         forecast.check(urgency, now)
@@ -223,18 +156,26 @@ class Lines(Generic[T]):
     def next(self) -> Place[T] | None:
         """Whose turn it is, taken out of the line; None where nobody waits."""
         now = self._clock()
-        for line in self._lines.values():
-            for place in line.aged(now):
-                line.remove(place)
-                place.counts_as = Priority.ROUTINE
-                self._insert(place)
-        for priority in Priority:
-            while waiting := [line for line in self._lines.values() if line.classes[priority]]:
-                line = min(waiting, key=lambda line: (line.served_s[priority], line.classes[priority][0].number))
+        for priority in self._turns():
+            while (line := self._foremost(priority)) is not None:
                 place = line.classes[priority].pop(0)
                 if self._is_wanted(place, now):
                     return place
         return None
+
+    def _foremost(self, priority: Priority) -> Line[T] | None:
+        """The line whose turn it is within a class."""
+        waiting = [line for line in self._lines.values() if line.classes[priority]]
+        return min(waiting, key=lambda line: (line.served_s[priority], line.classes[priority][0].number), default=None)
+
+    def _turns(self) -> tuple[Priority, ...]:
+        """The classes in the order in which they have their turn now."""
+        batch = self._foremost(Priority.BATCH)
+        if batch is None:
+            self._owed_s = 0.0
+        elif self._owed_s >= batch.duration.mean_s:
+            return Priority.STAT, Priority.BATCH, Priority.ROUTINE
+        return tuple(Priority)
 
     def companions(self, place: Place[T], limit: int) -> list[Place[T]]:
         """Up to `limit` more of the same line, in its order."""
@@ -248,8 +189,9 @@ class Lines(Generic[T]):
 
     def begin(self, places: Sequence[Place[T]], servers: int = 1) -> Served[T]:
         """Serve requests of one line together, with so many servers."""
-        line, priority = places[0].line, places[0].counts_as
+        line, priority = places[0].line, places[0].urgency.priority
         predicted_s = len(places) * line.duration.mean_s
+        self._owe(priority, predicted_s)
         self._now_s[priority] = max(self._now_s[priority], line.served_s[priority])
         line.served_s[priority] += predicted_s
         served = Served(places, servers, self._clock(), predicted_s)
@@ -260,12 +202,19 @@ class Lines(Generic[T]):
         """They were served: the line is charged what it took, and learns from it unless that was no usual way to be served."""
         self._served.discard(served)
         line, took_s = served.places[0].line, self._clock() - served.since
-        line.served_s[served.places[0].counts_as] += served.servers * took_s - served.predicted_s
+        line.served_s[served.places[0].urgency.priority] += served.servers * took_s - served.predicted_s
         if learn:
             line.duration.observe(took_s, len(served.places))
 
+    def _owe(self, priority: Priority, seconds: float) -> None:
+        """Batch work that waits is passed by routine work, or has its turn."""
+        if priority is Priority.BATCH:
+            self._owed_s = max(0.0, self._owed_s - seconds)
+        elif priority is Priority.ROUTINE and self._foremost(Priority.BATCH) is not None:
+            self._owed_s += seconds / PASSED_PER_OWED
+
     def _insert(self, place: Place[T]) -> None:
-        line, priority = place.line, place.counts_as
+        line, priority = place.line, place.urgency.priority
         if not line.classes[priority]:  # who was away has saved up nothing
             line.served_s[priority] = max(line.served_s[priority], self._now_s[priority])
         line.insert(place)

@@ -1,4 +1,7 @@
 import time
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
+from typing import Any
 
 import numpy as np
 import pytest
@@ -22,7 +25,7 @@ from service.errors import (
     SpecMismatchError,
 )
 from service.predictor import Identity, Predictor, exported_spec
-from service.waiting.lines import Forecast
+from service.waiting.forecast import Forecast
 from service.waiting.urgency import WHENEVER, Priority, Urgency
 from tests.service.artifact import measured
 from tests.service.studies import METADATA, hip_png
@@ -32,17 +35,28 @@ SPEC = DECLARED.with_measured(measured(DECLARED))
 STUDY = Study((Part(hip_png(), "image"),), dict(METADATA))
 
 
+@contextmanager
+def noted(expected: list[object], who: object) -> Iterator[None]:
+    expected.append(who)
+    yield
+    expected.remove(who)
+
+
 class Decoders:
     """Read at once, but say that `wait_s` of others are ahead."""
 
     def __init__(self, wait_s: float = 0.0) -> None:
         self.wait_s = wait_s
+        self.expected: list[object] = []
 
     async def __call__(self, spec: ModelSpec, study: Study, _: Urgency = WHENEVER) -> Reading:
         return read_study(spec, study, Limits())
 
     def forecast(self, *_: object) -> Forecast:
         return Forecast(self.wait_s, 0.5)
+
+    def expecting(self, model: str, priority: Priority) -> AbstractContextManager[None]:
+        return noted(self.expected, (model, priority))
 
 
 decode = Decoders()
@@ -55,9 +69,13 @@ class Network:
 
     def __init__(self, value: float = 0.8) -> None:
         self.value = value
+        self.expected: list[object] = []
 
     def forecast(self, _: Priority) -> Forecast:
         return Forecast(0.0, 1.5)
+
+    def expecting(self, priority: Priority) -> AbstractContextManager[None]:
+        return noted(self.expected, priority)
 
     async def settle(self, tensors: Tensors) -> None:
         self.settled = tensors
@@ -117,18 +135,40 @@ async def test_nobody_is_answered_before_the_golden_case():
 async def test_a_study_that_would_be_late_is_refused_before_its_bytes_are_read():
     decoders = Decoders()
     model = predictor(Network(), decoders)
-    with pytest.raises(NotReadyError):
-        model.admit(WHENEVER)
+    with pytest.raises(NotReadyError), model.admitted(WHENEVER):
+        pass
     await model.check(await golden())
     soon, later = (Urgency(Priority.ROUTINE, time.monotonic() + seconds) for seconds in (4.0, 60.0))
-    model.admit(soon)
+    with model.admitted(soon):
+        pass
     decoders.wait_s = 10.0
-    model.admit(later)
-    with pytest.raises(OverloadedError, match=r"predicted in 12\.00 s") as refused:
-        model.admit(soon)
+    with model.admitted(later):
+        pass
+    with pytest.raises(OverloadedError, match=r"predicted in 12\.00 s") as refused, model.admitted(soon):
+        pass
     assert (refused.value.retry_after_s, refused.value.reason) == (10.0, "predicted_wait")
-    with pytest.raises(DeadlineError):
-        model.admit(Urgency(Priority.ROUTINE, time.monotonic() - 1))
+    with pytest.raises(DeadlineError), model.admitted(Urgency(Priority.ROUTINE, time.monotonic() - 1)):
+        pass
+
+
+async def test_a_study_on_its_way_is_expected_at_every_line_that_it_has_not_reached():
+    seen = []
+
+    class Watching(Decoders):
+        async def __call__(self, *arguments: Any) -> Reading:
+            seen.append((self.expected[:], network.expected[:]))
+            return await super().__call__(*arguments)
+
+    network, decoders = Network(), Watching()
+    model = predictor(network, decoders)
+    await model.check(await golden())
+    stat = Urgency(Priority.STAT)
+    with model.admitted(stat):
+        assert (decoders.expected, network.expected) == ([("bmd", Priority.STAT)], [Priority.STAT])
+    seen.clear()
+    await model.predict(STUDY, (), stat)
+    assert seen == [([], [Priority.STAT])]
+    assert (decoders.expected, network.expected) == ([], [])
 
 
 async def test_the_network_settles_on_its_modes_with_the_golden_case():

@@ -7,11 +7,14 @@ import math
 import random
 from dataclasses import dataclass
 
+import numpy as np
 import pytest
 
 from service.errors import DeadlineError, OverloadedError
 from service.waiting.duration import Duration, Inflow
-from service.waiting.lines import AGEING_S, Forecast, Lines, Place
+from service.waiting.forecast import Forecast
+from service.waiting.line import Place
+from service.waiting.lines import PASSED_PER_OWED, Lines
 from service.waiting.urgency import Priority, Urgency
 
 STAT, ROUTINE, BATCH = Priority
@@ -102,15 +105,63 @@ async def test_a_run_that_took_longer_than_predicted_is_charged_what_it_took():
     assert world.serve(5) == ["b"] * 5
 
 
-async def test_batch_work_ages_into_routine_and_never_into_stat():
+@pytest.mark.parametrize("took", [{"a": 1.0, "b": 1.0}, {"a": 1.0, "b": 4.0}, {"a": 0.5, "b": 0.1}])
+async def test_batch_work_has_its_share_of_what_routine_work_passes_it_and_no_more(took):
     world = World()
-    world.come("a", BATCH, within_s=60.0, name="old")
-    for _ in range(30):
-        world.come("a", ROUTINE, within_s=60.0 + AGEING_S)
-    assert "old" not in world.serve(int(AGEING_S) - 1)
-    world.now += 1.0
-    world.come("a", STAT, within_s=90.0, name="stat")
-    assert world.serve(2) == ["stat", "old"]
+    for _ in range(300):
+        world.come("a", ROUTINE)
+        world.come("b", BATCH)
+    world.serve(10, took)  # until the guesses are forgotten
+    served = world.serve(250, took)
+    spent = {model: served.count(model) * seconds for model, seconds in took.items()}
+    assert spent["a"] / spent["b"] == pytest.approx(PASSED_PER_OWED, rel=0.15)
+
+
+async def test_a_flood_of_batch_work_holds_up_routine_work_by_no_more_than_its_share():
+    """Half of a server is routine work; three servers' worth of batch work would wait."""
+    world, chance, waited, begun = World(guess_s=0.3, max_queue_size=10_000), random.Random(3), [], 0  # noqa: S311
+    routine, batch = (sorted(100 + chance.uniform(0, 300) for _ in range(count)) for count in (500, 3000))
+    while world.now < 400:
+        while routine and routine[0] <= world.now:
+            world.come("a", ROUTINE, name=routine.pop(0))
+        while batch and batch[0] <= world.now:
+            world.come("a", BATCH, name=batch.pop(0))
+        place = world.lines.next()
+        if place is None:
+            world.now += 0.01
+            continue
+        if place.urgency.priority is ROUTINE:
+            waited.append(world.now - place.who.name)
+        begun += place.urgency.priority is BATCH
+        running = world.lines.begin([place])
+        world.now += 0.3
+        world.lines.end(running)
+    assert np.median(waited) < 0.6
+    assert np.percentile(waited, 99) < 3.0
+    assert begun * 0.3 / 300 > 0.4, "and batch work has what routine work leaves"
+
+
+async def test_batch_work_that_nobody_passes_is_owed_nothing_and_stat_work_always_overtakes():
+    world = World()
+    for _ in range(40):
+        world.come("a", ROUTINE)
+    world.serve(40)
+    world.come("b", BATCH, name="batch")
+    for _ in range(int(PASSED_PER_OWED) + 1):
+        world.come("a", ROUTINE)
+    assert "batch" not in world.serve(int(PASSED_PER_OWED))
+    world.come("a", STAT, name="stat")
+    assert world.serve(3) == ["stat", "batch", "a"]
+
+
+async def test_who_was_let_in_and_is_on_the_way_is_ahead_at_the_door_and_not_in_the_line():
+    world = World(2)
+    with world.lines.expecting("a", ROUTINE), world.lines.expecting("b", ROUTINE):
+        assert world.lines.forecast("a", STAT).wait_s == 0
+        assert world.lines.forecast("a", ROUTINE).wait_s == pytest.approx(1.5)  # one of its own and one turn of the other's, by two
+        world.come("a", within_s=0.5, name="first")
+        assert world.serve(1) == ["first"]
+    assert world.lines.forecast("a", ROUTINE).wait_s == 0
 
 
 async def test_who_left_and_who_is_too_late_is_dropped_before_it_is_served_and_told_why():
@@ -160,7 +211,8 @@ async def test_the_wait_is_what_runs_and_what_is_ahead_shared_by_the_servers(ser
     for priority in (ROUTINE, ROUTINE, BATCH):
         world.come(priority=priority)
     left = servers * 1.5
-    assert [world.lines.forecast("a", each).wait_s * servers for each in (STAT, ROUTINE)] == pytest.approx([left, left + 4])
+    waits = [world.lines.forecast("a", each).wait_s * servers for each in (STAT, ROUTINE)]
+    assert waits == pytest.approx([left, left + 4 + 4 / PASSED_PER_OWED])  # batch has its share while routine waits
     assert world.lines.forecast("a", BATCH).wait_s * servers > left + 6
 
 

@@ -82,6 +82,7 @@ class Measured(Frozen):
     errors_without_context: dict[str, ErrorDistribution] = {}  # the same rows with every optional field hidden
     field_ranges: dict[str, Range] = {}
     thresholds: dict[str, float] = {}  # class -> calibrated probability chosen on validation rows, in place of the declared one
+    sensitivity: float | None = None  # that the thresholds were to reach there; None: Youden's, sensitivity + specificity at its largest
     unproven: tuple[str, ...] = ()  # classes that validation rows do not show to be told well enough
     panel: Panel | None = None
     calibration: dict[str, Calibration] = {}  # class, or the tensor of exclusive classes

@@ -42,6 +42,8 @@ def _parser() -> argparse.ArgumentParser:
     export.add_argument("--out", type=Path, help="artifact folder (default: artifacts/MODEL)")
     export.add_argument("--training-data", default="synthetic phantoms", help="told in every answer (default: %(default)s)")
 
+    _sensitivity(export, "validation rows")
+
     _artifact_commands(commands)
     for add in (_compare_command, _gate_command, _real_command, _ablation_commands):
         add(commands)
@@ -79,11 +81,24 @@ def _artifact_commands(commands: argparse._SubParsersAction) -> None:  # type: i
 
 
 def _calibrate_command(commands: argparse._SubParsersAction) -> None:  # type: ignore[type-arg]
-    text = "measure on a cohort how honest an artifact's probabilities and intervals are, and correct them; decisions stay what they are"
+    text = "measure on a cohort how honest an artifact's numbers are, and correct them; decisions stay what they are, unless asked for"
     calibrated = _command(commands, "calibrate", run.calibrate, text)
     _cohort(calibrated)
     calibrated.add_argument("--artifact", type=Path, help="artifact folder (default: artifacts/MODEL)")
     calibrated.add_argument("--out", type=Path, help="folder of the corrected artifact (default: the artifact itself)")
+    _sensitivity(calibrated, "cohort")
+
+
+def _sensitivity(command: argparse.ArgumentParser, rows: str) -> None:
+    text = f"choose thresholds that reach it on the {rows}, between 0 and 1 (default: Youden's, or those that the artifact has)"
+    command.add_argument("--sensitivity", type=_share, help=text)
+
+
+def _share(text: str) -> float:
+    value = float(text)
+    if not 0 < value < 1:
+        raise argparse.ArgumentTypeError("not between 0 and 1")
+    return value
 
 
 def _evaluate_command(commands: argparse._SubParsersAction) -> None:  # type: ignore[type-arg]

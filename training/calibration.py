@@ -11,6 +11,7 @@ from scipy.optimize import minimize
 from models.calibration import EDGE, calibrated, inverse, moved
 from models.spec import Calibration, Classification, Measured, ModelSpec, SetRule
 from training.metrics import Floats, conformal
+from training.thresholds import chosen_thresholds
 
 FOLDS = 5
 FEWEST = 20  # of either kind; with fewer a class keeps its own probabilities
@@ -21,10 +22,13 @@ NOTHING = Calibration(slope=1.0)
 Rows = NDArray[np.int64]
 
 
-def recalibrated(spec: ModelSpec, measured: Measured, target: Floats, estimate: Floats, bare: Floats) -> Measured:
+def recalibrated(
+    spec: ModelSpec, measured: Measured, target: Floats, estimate: Floats, bare: Floats, sensitivity: float | None = None
+) -> Measured:
     """What calibration rows say (N, K): errors of a regression, how honest probabilities are, and sets of classes.
 
-    `bare` are estimates with every optional field hidden. Thresholds are carried to the new scale: no decision changes.
+    `bare` are estimates with every optional field hidden. Thresholds are carried to the new scale, so that no decision changes, or
+    chosen anew to reach `sensitivity` on these rows; a class with too few of them keeps its own.
     """
     found: dict[str, Calibration] = {}
     thresholds: dict[str, float] = {}
@@ -34,12 +38,14 @@ def recalibrated(spec: ModelSpec, measured: Measured, target: Floats, estimate: 
         thresholds |= carried(part, measured, new)
         found |= new
         told = calibrated(part, estimate, measured.model_copy(update={"calibration": new}))
+        if sensitivity is not None:
+            thresholds |= chosen_thresholds(part, target, told, sensitivity)
         if part.exclusive and (rule := set_rule(target, told)):
             sets[part.tensor] = rule
     errors = {part.name: conformal(target[:, 0], estimate[:, 0]) for part in spec.regressions}
     without = {part.name: conformal(target[:, 0], bare[:, 0]) for part in spec.regressions}
     changed = {"errors": errors, "errors_without_context": without, "calibration": found, "sets": sets, "thresholds": thresholds}
-    return measured.model_copy(update=changed)
+    return measured.model_copy(update=changed if sensitivity is None else changed | {"sensitivity": sensitivity})
 
 
 def fitted(part: Classification, targets: Floats, probabilities: Floats) -> dict[str, Calibration]:

@@ -147,7 +147,9 @@ def _thresholds(evaluation: Evaluation) -> list[str]:
         sensitivity, specificity = (np.mean(called[truth > 0.5]) if some else np.mean(~called[truth < 0.5]) for some in (True, False))
         rows.append(f"| {name} | {threshold:.3f} | {sensitivity:.2f} | {specificity:.2f} |")
     head = ["| class | threshold | sensitivity | specificity |", "|---|---|---|---|"]
-    return ["Thresholds, chosen on validation cases (Youden), and what they give here:", "", *head, *rows, ""] if rows else []
+    reached = evaluation.spec.measured.sensitivity if evaluation.spec.measured else None
+    how = "Youden" if reached is None else f"to reach a sensitivity of {reached:g}"
+    return [f"Thresholds, chosen on validation cases ({how}), and what they give here:", "", *head, *rows, ""] if rows else []
 
 
 def _unproven(evaluation: Evaluation) -> list[str]:

@@ -51,7 +51,7 @@ def export(options: argparse.Namespace) -> None:
     from training.pipeline import export_run, open_run
 
     run = open_run(_chosen(options), options.run, options.cohort)
-    export_run(run, options.out or Path("artifacts") / options.model, options.training_data)
+    export_run(run, options.out or Path("artifacts") / options.model, options.training_data, options.sensitivity)
 
 
 def calibrate(options: argparse.Namespace) -> None:
@@ -60,8 +60,8 @@ def calibrate(options: argparse.Namespace) -> None:
 
     artifact = options.artifact or Path("artifacts") / options.model
     with TemporaryDirectory() as cache:
-        measured = calibrate(artifact, options.model, options.cohort, Path(cache), options.out or artifact)
-    print(measured.model_dump_json(indent=1, include={"calibration", "sets", "thresholds"}))
+        measured = calibrate(artifact, options.model, options.cohort, Path(cache), options.out or artifact, options.sensitivity)
+    print(measured.model_dump_json(indent=1, include={"calibration", "sets", "thresholds", "sensitivity"}))
 
 
 def evaluate(options: argparse.Namespace) -> None:

@@ -27,8 +27,12 @@ from training.thresholds import chosen_thresholds, unproven
 PARITY_CASES = 32
 
 
-def export_model(tasks: tuple[Task, ...], cohort: Cohort, example: Study, out: Path, training_data: str = SYNTHETIC) -> None:
+def export_model(
+    tasks: tuple[Task, ...], cohort: Cohort, example: Study, out: Path, training_data: str = SYNTHETIC, sensitivity: float | None = None
+) -> None:
     """Write model.onnx and golden.npz for the last task's network, with what all tasks measured on held-out rows.
+
+    Thresholds are to reach `sensitivity` on the validation rows; they are Youden's where none is stated.
 
     Raises
     ------
@@ -36,7 +40,7 @@ def export_model(tasks: tuple[Task, ...], cohort: Cohort, example: Study, out: P
         The exported graph differs from PyTorch by more than `ABSOLUTE_TOLERANCE`; no file is left.
     """
     task = tasks[-1]
-    spec = cohort.spec.with_measured(measured(tasks, cohort, training_data))
+    spec = cohort.spec.with_measured(measured(tasks, cohort, training_data, sensitivity))
     out.mkdir(parents=True, exist_ok=True)
     path, explain = out / "model.onnx.partial", out / f"{FOLDER}.partial"  # an export that fails leaves the artifact of before as it was
     cases = _tensors(cohort, task.split.validation[:PARITY_CASES])
@@ -66,7 +70,7 @@ def export_baseline(task: Task, cohort: Cohort, path: Path) -> None:
         small.replace(path)
 
 
-def measured(tasks: tuple[Task, ...], cohort: Cohort, training_data: str) -> Measured:
+def measured(tasks: tuple[Task, ...], cohort: Cohort, training_data: str, sensitivity: float | None = None) -> Measured:
     """What held-out rows say of the errors (split- or cross-conformal), the range of each field in training, and chosen thresholds."""
     spec, recipe = cohort.spec, tasks[-1].recipe
     held_out = [np.load(task.folder / "held_out.npz") for task in tasks]
@@ -75,12 +79,14 @@ def measured(tasks: tuple[Task, ...], cohort: Cohort, training_data: str) -> Mea
     )
     ranges = {name: field_range for name in _numbers(spec) if (field_range := _range(spec, name, cohort, tasks[-1].split.train))}
     validation = cohort.targets[tasks[-1].split.validation], held_out[-1]["validation"].astype(np.float64)
+    thresholds = [chosen_thresholds(part, *validation, sensitivity) for part in spec.classifications]
     chosen = Measured(
         training_data=training_data,
         recipe=recipe.name,
         seed=recipe.seed,
         field_ranges=ranges,
-        thresholds={name: value for part in spec.classifications for name, value in chosen_thresholds(part, *validation).items()},
+        thresholds={name: value for each in thresholds for name, value in each.items()},
+        sensitivity=sensitivity,
         unproven=tuple(name for part in spec.classifications for name in unproven(part, *validation)),
         panel=_panel(spec, cohort, tasks[-1].split.train),
     )

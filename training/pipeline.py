@@ -100,10 +100,10 @@ def fit_all(tasks: tuple[Task, ...], cohort: Cohort, device: torch.device, pretr
                 yield
 
 
-def export_run(run: Run, out: Path, training_data: str = SYNTHETIC) -> None:
+def export_run(run: Run, out: Path, training_data: str = SYNTHETIC, sensitivity: float | None = None) -> None:
     """The first variant as the artifact, certified with the example study; the others as baselines for comparison."""
     model, *baselines = run.recipe.variants
-    export_model(run.tasks(model), run.cohort, example(run.recipe.model), out, training_data)
+    export_model(run.tasks(model), run.cohort, example(run.recipe.model), out, training_data, sensitivity)
     shutil.rmtree(out / "baselines", ignore_errors=True)  # only now: a model that was refused leaves everything as it was
     for variant in baselines:
         if (run.tasks(variant)[-1].folder / "held_out.npz").exists():  # finished
@@ -133,10 +133,11 @@ def trust_fresh(artifact: Path, model: str, cohort_folder: Path, cache: Path) ->
     return honesty(artifact, read_cohort(model, cohort_folder, cache, artifact_spec(artifact / "model.onnx")))
 
 
-def calibrate(artifact: Path, model: str, cohort_folder: Path, cache: Path, out: Path) -> Measured:
+def calibrate(artifact: Path, model: str, cohort_folder: Path, cache: Path, out: Path, sensitivity: float | None = None) -> Measured:
     """Measure anew on a cohort how honest an artifact's probabilities, intervals and sets are, and write that into `out`.
 
-    No weight changes, and no decision: thresholds are carried to the new scale. The cohort is one that did not train the network.
+    No weight changes, and no decision, unless a sensitivity is stated: else thresholds are carried to the new scale. The cohort is one
+    that did not train the network.
     """
     spec = artifact_spec(artifact / "model.onnx")
     if spec.measured is None:
@@ -146,7 +147,7 @@ def calibrate(artifact: Path, model: str, cohort_folder: Path, cache: Path, out:
     kept = np.array([float(field.required) for field in spec.table.network_fields], np.float32)
     hidden = {mask: cohort.tensors[mask] * kept} if len(kept) else {}
     estimate, bare = (outputs_of(artifact / "model.onnx", cohort, changed)[name].astype(np.float64) for changed in ({}, hidden))
-    measured = recalibrated(spec, spec.measured, cohort.targets, estimate, bare)
+    measured = recalibrated(spec, spec.measured, cohort.targets, estimate, bare, sensitivity)
     record = artifact_record(artifact)
     if out != artifact:
         shutil.copytree(artifact, out, dirs_exist_ok=True)

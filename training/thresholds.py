@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable
+from functools import partial
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -15,18 +19,21 @@ Z = 1.96  # of a two-sided 95 % interval
 LOWEST, HIGHEST = 0.02, 0.98  # a threshold outside would call everything, or nothing
 
 
-def chosen_thresholds(part: Classification, targets: Floats, probabilities: Floats) -> dict[str, float]:
+def chosen_thresholds(
+    part: Classification, targets: Floats, probabilities: Floats, sensitivity: float | None = None
+) -> dict[str, float]:
     """Class -> threshold, of targets and probabilities (N, K).
 
-    Youden's: where sensitivity + specificity is largest (Youden, Cancer 1950). Of two exclusive classes one number decides both;
-    of more the likeliest is taken, and there is nothing to choose.
+    The one that reaches a stated sensitivity, or else Youden's: where sensitivity + specificity is largest (Youden, Cancer 1950). Of two
+    exclusive classes one number decides both; of more the likeliest is taken, and there is nothing to choose.
     """
     names = [each.name for each in part.classes]
+    choose: Callable[[Floats, Floats], float | None] = youden if sensitivity is None else partial(reaching, sensitivity)
     if not part.exclusive:
-        found = {name: youden(targets[:, k], probabilities[:, k]) for k, name in enumerate(names)}
+        found = {name: choose(targets[:, k], probabilities[:, k]) for k, name in enumerate(names)}
         return {name: value for name, value in found.items() if value is not None}
-    value = youden(targets[:, 1], probabilities[:, 1]) if len(names) == 2 else None
-    return {} if value is None else {names[0]: round(1 - value, 4), names[1]: value}
+    value = choose(targets[:, 1], probabilities[:, 1]) if len(names) == 2 else None
+    return {} if value is None else {names[0]: round(1 - value, 6), names[1]: value}
 
 
 def unproven(part: Classification, targets: Floats, probabilities: Floats) -> list[str]:
@@ -45,6 +52,22 @@ def auc_low(target: Floats, probability: Floats) -> float:
     by_positive, by_negative = area / (2 - area) - area**2, 2 * area**2 / (1 + area) - area**2
     variance = area * (1 - area) + (positives - 1) * by_positive + (negatives - 1) * by_negative
     return area - Z * float(np.sqrt(variance / (positives * negatives)))
+
+
+def reaching(sensitivity: float, targets: Floats, probabilities: Floats) -> float | None:
+    """The highest threshold at which at least so many of the positives are called, halfway to the next lower probability.
+
+    None where there are too few of either kind, or so few positives that only the threshold of calling all of them would do.
+    """
+    known = ~np.isnan(targets)
+    truth, told = targets[known] > 0.5, probabilities[known]
+    positives = int(truth.sum())
+    called = math.ceil(round(sensitivity * positives, 9))
+    if min(positives, len(truth) - positives) < FEWEST or called == positives:
+        return None
+    lowest = float(np.sort(told[truth])[positives - called])
+    below = float(told[told < lowest].max(initial=0.0))
+    return math.floor(1e6 * (lowest + below) / 2) / 1e6
 
 
 def youden(targets: Floats, probabilities: Floats) -> float | None:

@@ -87,6 +87,16 @@ def test_a_second_calibration_replaces_the_first():
     assert recalibrated(spec, once, targets, said, said) == once
 
 
+def test_a_sensitivity_that_is_asked_for_is_reached_by_what_is_told():
+    targets, said, _ = exclusive(1500, 0.5)
+    spec, part = SPECS["breast"], SPECS["breast"].classifications[0]
+    two = np.stack((targets[:, 0], 1 - targets[:, 0]), 1), np.stack((said[:, 0], 1 - said[:, 0]), 1)
+    found = recalibrated(spec, measured(thresholds={"benign": 0.5, "malignant": 0.5}), *two, two[1], sensitivity=0.95)
+    assert found.sensitivity == 0.95
+    called = calibrated(part, two[1], found)[:, 1] >= found.thresholds["malignant"]
+    assert 0.95 <= called[two[0][:, 1] > 0.5].mean() < 0.96
+
+
 def test_what_sampling_shows_is_taken_out_of_the_error():
     rng = np.random.default_rng(4)
     told = rng.random(300)

@@ -10,7 +10,7 @@ from models.breast import FINDINGS as BREAST
 from models.chest import FINDINGS as CHEST
 from training.class_metrics import calibration_error, class_metrics, macro_auc, micro_auc, primary
 from training.metrics import Scored, bootstrap
-from training.thresholds import auc_low, chosen_thresholds, unproven, youden
+from training.thresholds import auc_low, chosen_thresholds, reaching, unproven, youden
 
 RNG = np.random.default_rng(0)
 MALIGNANT = (RNG.random(300) < 0.4).astype(float)
@@ -55,6 +55,22 @@ def test_a_bootstrap_over_patients_is_wider_where_each_has_many_rows():
 def test_the_threshold_is_where_sensitivity_and_specificity_are_best():
     assert youden(np.array([0.0] * 6 + [1.0] * 6), np.array([0.1] * 5 + [0.7] + [0.3] + [0.8] * 5)) == pytest.approx(0.75)
     assert youden(np.array([0.0] * 9 + [1.0] * 2), RNG.random(11)) is None
+
+
+@pytest.mark.parametrize("sensitivity", [0.8, 0.9, 0.95])
+def test_a_threshold_reaches_the_sensitivity_that_is_stated_and_not_more_than_that(sensitivity):
+    target, told = TARGET[:, 1], TOLD[:, 1]
+    threshold = reaching(sensitivity, target, told)
+    positives = told[target > 0.5]
+    assert (positives >= threshold).mean() >= sensitivity > (positives > told[told > threshold].min()).mean()
+    chosen = chosen_thresholds(BREAST, TARGET, TOLD, sensitivity)
+    assert (chosen["malignant"], chosen["benign"] + chosen["malignant"]) == (threshold, pytest.approx(1))
+
+
+def test_a_sensitivity_that_few_positives_cannot_show_leaves_the_declared_threshold():
+    target = np.r_[np.ones(12), np.zeros(100)]
+    assert reaching(0.95, target, RNG.random(112)) is None
+    assert reaching(0.9, target, RNG.random(112)) is not None
 
 
 def test_of_two_exclusive_classes_one_number_decides_both():

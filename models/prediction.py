@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
@@ -267,3 +268,8 @@ class Prediction:
     regions: tuple[Region, ...] = ()
     prediction_sets: tuple[ClassSet, ...] = ()
     explanations: dict[str, tuple[Explanation, ...]] = field(default_factory=dict)
+
+    def set_of(self, findings: Sequence[Finding]) -> ClassSet | None:
+        """Which of these exclusive classes may be the true one, if that is told."""
+        names = {finding.name for finding in findings}
+        return next((each for each in self.prediction_sets if names.issuperset(each.findings)), None)

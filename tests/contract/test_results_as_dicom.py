@@ -71,11 +71,11 @@ def test_the_report_says_what_the_json_says_number_for_number(answers, model):
         if "interval" in measurement:
             assert read[measurement["name"]].numbers[terms.INTERVAL_LOW.value] == measurement["interval"]["low"]
     compare = exclusive if any(each.exclusive for each in SPECS[model].classifications) else independent
-    compare(model, told["findings"], read)
+    compare(model, told, read)
 
 
-def independent(_: str, findings: list[dict[str, Any]], read: dict[str, Group]) -> None:
-    for finding in findings:
+def independent(_: str, told: dict[str, Any], read: dict[str, Group]) -> None:
+    for finding in told["findings"]:
         group = read[finding["name"]]
         assert group.numbers[terms.CERTAINTY.value] == 100 * finding["probability"]
         assert group.numbers[terms.THRESHOLD.value] == 100 * finding["threshold"]
@@ -84,13 +84,16 @@ def independent(_: str, findings: list[dict[str, Any]], read: dict[str, Group]) 
         assert group.judged[terms.POSITIVE.value] == expected.value
 
 
-def exclusive(model: str, findings: list[dict[str, Any]], read: dict[str, Group]) -> None:
-    (classification,) = SPECS[model].classifications
+def exclusive(model: str, told: dict[str, Any], read: dict[str, Group]) -> None:
+    (classification,), findings = SPECS[model].classifications, told["findings"]
     group = read[classification.tensor]
     for part, finding in zip(classification.classes, findings, strict=True):
         assert group.numbers[terms.class_probability(part).value] == 100 * finding["probability"]
     (chosen,) = [finding["code"]["value"] for finding in findings if finding["positive"]]
     assert [group.judged[each.value] for each in (terms.LIKELIEST, terms.CHOSEN) if each.value in group.judged] == [chosen]
+    (among,) = told["prediction_sets"]
+    assert group.numbers[terms.SET_LEVEL.value] == 100 * among["level"]
+    assert group.among == [finding["code"]["value"] for finding in findings if finding["name"] in among["findings"]]
 
 
 @pytest.mark.parametrize("model", SPECS)

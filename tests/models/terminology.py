@@ -59,6 +59,8 @@ PINNED = {
     (LOCAL, "CLASS-PROB"): ("Image- and marker-based class probability", OURS),
     (LOCAL, "CLASSES"): ("Probabilities of classes that exclude each other", OURS),
     (LOCAL, "MOST-LIKELY"): ("Most likely class", OURS),
+    (LOCAL, "IN-SET"): ("Class that may be the true one", OURS),
+    (LOCAL, "SET-LEVEL"): ("Probability that the true class is among those that may be it", OURS),
     (LOCAL, "EVALUATION"): ("Whether the study was evaluated", OURS),
     (LOCAL, "NOT-EVALUATED"): ("Not evaluated", OURS),
     (LOCAL, "BY-THRESHOLD"): ("Class chosen by thresholds, not the most likely one", OURS),

@@ -69,7 +69,11 @@ class Groups:
                 members = [found[part.name] for part in group.classes]
                 numbers = [_percent(terms.class_probability(part), found[part.name].probability) for part in group.classes]
                 numbers += [_percent(terms.class_threshold(part), found[part.name].threshold) for part in group.classes]
-                yield self._group(group.tensor, terms.CLASS_GROUP, numbers, _chosen(group, members), _sites(members[0]))
+                judged = _chosen(group, members)
+                if among := self.prediction.set_of(members):
+                    numbers.append(_percent(terms.SET_LEVEL, among.level))
+                    judged += [_judged(terms.IN_SET, found[name].code) for name in among.findings]
+                yield self._group(group.tensor, terms.CLASS_GROUP, numbers, judged, _sites(members[0]))
 
     def _group(
         self, name: str, finding: Code | None, numbers: list[sr.Measurement], judged: list[sr.QualitativeEvaluation],

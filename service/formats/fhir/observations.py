@@ -33,7 +33,7 @@ from service.formats.fhir.terminology import (
     concept,
     quantity,
 )
-from service.formats.terms import CATEGORIES, CATEGORY, CHOSEN, CLASS_GROUP, LEVEL, LIKELIEST, POSITIVE, THRESHOLD
+from service.formats.terms import CATEGORIES, CATEGORY, CHOSEN, CLASS_GROUP, IN_SET, LEVEL, LIKELIEST, POSITIVE, SET_LEVEL, THRESHOLD
 
 EXCLUSIVE = "One of {classes} classes that exclude each other: their probabilities sum to 1. Not a diagnosis."
 
@@ -66,8 +66,9 @@ def finding_observation(answer: Answer, finding: Finding, group: Classification 
 def group_observation(answer: Answer, group: Classification, findings: Sequence[Finding]) -> Json:
     """Classes that exclude each other, as one panel (R4, observation.html#obsgrouping).
 
-    Its members are the probabilities, its component the class. Members rather than components: each has a threshold, a site and perhaps a
-    reservation of its own, and a component has no components. The report names only the panel, so that they are found together.
+    Its members are the probabilities, its components the class, and those that may be it. Members rather than components: each has a
+    threshold, a site and perhaps a reservation of its own, and a component has no components. The report names only the panel, so that
+    they are found together.
     """
     likeliest = max(finding.probability for finding in findings)
     chosen = [
@@ -83,8 +84,19 @@ def group_observation(answer: Answer, group: Classification, findings: Sequence[
     return {
         **_observation(answer, f"group {group.tensor}", code, notes),
         "hasMember": [{"reference": answer.urn(f"finding {finding.name}")} for finding in findings],
-        **_components(chosen),
+        **_components([*chosen, *_set(answer, findings)]),
     }
+
+
+def _set(answer: Answer, findings: Sequence[Finding]) -> list[Json]:
+    """The classes that may be the true one, a component each, and how probable it is that one of them is."""
+    among = answer.prediction.set_of(findings)
+    if among is None:
+        return []
+    members = [
+        {"code": concept(IN_SET), "valueCodeableConcept": concept(each.code, each.name)} for each in findings if each.name in among.findings
+    ]
+    return [*members, {"code": concept(SET_LEVEL), "valueQuantity": quantity(among.level)}]
 
 
 def _observation(answer: Answer, role: str, code: Json, notes: Sequence[str]) -> Json:

@@ -9,6 +9,7 @@ import pydicom
 from pydicom.dataset import Dataset
 
 GROUP, TRACKING, FINDING, SITE, COMMENT = "125007", "112039", "121071", "363698007", "121106"
+AMONG = "IN-SET"
 
 
 @dataclass
@@ -21,6 +22,7 @@ class Group:
     numbers: dict[str, float] = field(default_factory=dict)
     units: dict[str, str] = field(default_factory=dict)
     judged: dict[str, str] = field(default_factory=dict)
+    among: list[str] = field(default_factory=list)
     comments: list[str] = field(default_factory=list)
     images: list[str] = field(default_factory=list)
     outline: list[float] = field(default_factory=list)
@@ -69,6 +71,8 @@ def _code(read: Group, item: Dataset) -> None:
     elif name(item) == SITE:
         read.site = code
         read.side = next((str(each.ConceptCodeSequence[0].CodeValue) for each in item.get("ContentSequence", [])), "")
+    elif name(item) == AMONG:
+        read.among.append(code)
     else:
         read.judged[name(item)] = code
 

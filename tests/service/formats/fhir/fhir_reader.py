@@ -13,7 +13,7 @@ Json = dict[str, Any]
 LOCAL = "urn:oid:2.25.129198560405018149703128892304468611535"
 SCHEMES = {"http://snomed.info/sct": "SCT", "http://dicom.nema.org/resources/ontology/DCM": "DCM", LOCAL: "99CHIASM"}
 PROBABILITIES = {"FINDING-PROB", "CLASS-PROB"}
-GROUP = "CLASSES"
+GROUP, AMONG, SET_LEVEL = "CLASSES", "IN-SET", "SET-LEVEL"
 
 
 def resources(bundle: bytes, kind: str) -> list[Json]:
@@ -22,7 +22,7 @@ def resources(bundle: bytes, kind: str) -> list[Json]:
 
 
 def answer(bundle: bytes) -> Json:
-    """`measurements` and `findings`, reached from the report as a reader would: through its results and their members."""
+    """`measurements`, `findings` and `prediction_sets`, from the report as a reader would: through its results and their members."""
     linked = {entry["fullUrl"]: entry["resource"] for entry in json.loads(bundle)["entry"]}
     (report,) = resources(bundle, "DiagnosticReport")
     reached = list(_reached(report.get("result", []), linked))
@@ -32,6 +32,7 @@ def answer(bundle: bytes) -> Json:
     return {
         "measurements": [_measurement(each) for each in told if kind_of(each) not in PROBABILITIES],
         "findings": [_finding(each) for each in told if kind_of(each) in PROBABILITIES],
+        "prediction_sets": prediction_sets(bundle),
     }
 
 
@@ -42,10 +43,20 @@ def groups(bundle: bytes) -> list[Json]:
     return [
         {
             "members": [_finding(linked[member["reference"]])["name"] for member in panel["hasMember"]],
-            "told": {code: value["text"] for code, value in components(panel).items()},
+            "told": {code: value["text"] for code, value in components(panel).items() if code != SET_LEVEL},
         }
         for panel in panels
     ]
+
+
+def prediction_sets(bundle: bytes) -> list[Json]:
+    """Of each panel that tells it: the classes that may be the true one, and how probable it is that one of them is."""
+    panels = [each for each in resources(bundle, "Observation") if SET_LEVEL in components(each)]
+    return [{"level": components(panel)[SET_LEVEL]["value"], "findings": _among(panel)} for panel in panels]
+
+
+def _among(panel: Json) -> list[str]:
+    return [each["valueCodeableConcept"]["text"] for each in panel["component"] if each["code"]["coding"][0]["code"] == AMONG]
 
 
 def kind_of(observation: Json) -> str:
@@ -55,8 +66,9 @@ def kind_of(observation: Json) -> str:
 
 def components(observation: Json) -> dict[str, Any]:
     """Components by their codes, each once."""
-    found = {each["code"]["coding"][0]["code"]: each for each in observation.get("component", [])}
-    assert len(found) == len(observation.get("component", []))
+    once = [each for each in observation.get("component", []) if each["code"]["coding"][0]["code"] != AMONG]
+    found = {each["code"]["coding"][0]["code"]: each for each in once}
+    assert len(found) == len(once)
     return {code: next(value for name, value in each.items() if name.startswith("value")) for code, each in found.items()}
 
 

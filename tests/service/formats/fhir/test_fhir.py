@@ -8,12 +8,21 @@ from fhir.resources.R4B.bundle import Bundle
 from hypothesis import given, settings
 
 from models import SPECS
-from models.prediction import Finding, Measurement, Quality
+from models.prediction import ClassSet, Finding, Measurement, Quality
 from models.spec import Code
 from service.api.schemas import PredictionOut
 from service.formats.fhir import render_fhir
 from tests.models.terminology import PINNED
-from tests.service.formats.fhir.fhir_reader import LOCAL, answer, codings, components, groups, kind_of, resources
+from tests.service.formats.fhir.fhir_reader import (
+    LOCAL,
+    answer,
+    codings,
+    components,
+    groups,
+    kind_of,
+    prediction_sets,
+    resources,
+)
 from tests.service.formats.fhir.predictions import PREDICTIONS, exclusive, identity, prediction, studied
 from tests.service.formats.fhir.r4 import complaints
 
@@ -28,7 +37,7 @@ REFUSED_CHECK = Quality("view", passed=False, detail="nothing shows that the vie
 def in_json(who, told):
     """What the JSON answer says of the same Prediction."""
     said = json.loads(PredictionOut.of(who, told).to_json())
-    return {name: said[name] for name in ("measurements", "findings")}
+    return {name: said.get(name, []) for name in ("measurements", "findings", "prediction_sets")}
 
 
 def observations(bundle):
@@ -54,6 +63,16 @@ def test_classes_that_exclude_each_other_are_one_group(winner):
     assert groups(bundle) == [{"members": ["cn", "mci", "ad"], "told": {"MOST-LIKELY": ["cn", "mci", "ad"][winner]}}]
     assert len(resources(bundle, "DiagnosticReport")[0]["result"]) == 1
     assert answer(bundle) == in_json(ALZHEIMER, told)
+
+
+@pytest.mark.parametrize("among", [("mci",), ("cn", "mci"), ("cn", "mci", "ad")])
+def test_the_classes_that_may_be_the_true_one_are_told_with_how_probable_that_is(among):
+    told = replace(prediction(*exclusive(ALZHEIMER.spec, 0.3, 0.5, 0.2)), prediction_sets=(ClassSet(0.9, among),))
+    bundle = render_fhir(ALZHEIMER, told)
+    assert prediction_sets(bundle) == [{"level": 0.9, "findings": list(among)}]
+    assert answer(bundle) == in_json(ALZHEIMER, told)
+    assert list(complaints(json.loads(bundle))) == []
+    Bundle.model_validate_json(bundle)
 
 
 def test_a_class_that_a_threshold_chose_is_not_called_the_likeliest():

@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help serve test pytest lint artifacts bench-decode bench-probe bench-burst bench-overload fuzz lock clean
+.PHONY: help serve test pytest lint artifacts bench-decode bench-probe bench-burst bench-overload soak fuzz lock clean
 .DELETE_ON_ERROR:
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
@@ -54,6 +54,9 @@ bench-burst: $(TEST)/.stamp  ## how long acknowledgements take while a hundred m
 
 bench-overload: $(TEST)/.stamp  ## what the service does with five times what it can do; writes docs/performance/
 	OMP_NUM_THREADS=1 $(TEST)/bin/python -m benchmarks.overload --write docs/performance
+
+soak: $(TEST)/.stamp  ## twenty minutes of mixed load: every answer as alone, to the last bit, and memory flat; writes docs/performance/
+	OMP_NUM_THREADS=1 $(TEST)/bin/python -m benchmarks.soak --write docs/performance
 
 lock: $(TEST)/.stamp  ## write the hash-locked requirements anew from pyproject.toml
 	requirements/lock $(TEST)/bin/uv

@@ -67,12 +67,16 @@ class Figures:
     load_s: float = 0.0
 
 
-def body(model: str) -> bytes:
-    """The example of a model as multipart/form-data."""
+def example(model: str) -> list[tuple[str, str, bytes]]:
+    """The parts of a model's example: field, name of the file if it is one, bytes."""
     folder = ROOT / "examples" / model
     files = [path for pattern in ("*.png", "*.gz") for path in sorted(folder.glob(pattern))]
     parts = [(path.name.split(".")[0], path.name, path.read_bytes()) for path in files]
-    parts.append(("metadata", "", (folder / "metadata.json").read_bytes()))
+    return [*parts, ("metadata", "", (folder / "metadata.json").read_bytes())]
+
+
+def body(parts: Sequence[tuple[str, str, bytes]]) -> bytes:
+    """Parts as multipart/form-data."""
     pieces = []
     for name, file, data in parts:
         named = f'form-data; name="{name}"' + (f'; filename="{file}"' if file else "")
@@ -87,7 +91,7 @@ class Callers:
         self.answers: list[Answer] = []
         self._port = port
         self._deadline_ms = deadline_ms
-        self._bodies = {model: body(model) for model in MODELS}
+        self._bodies = {model: body(example(model)) for model in MODELS}
 
     async def send(self, model: str, priority: str = "routine", deadline_ms: int | None = None) -> Answer:
         """One request on a connection of its own."""

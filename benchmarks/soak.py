@@ -134,7 +134,7 @@ def page(seen: Soak, seconds: float, count: int) -> str:
     return "\n".join([
         "# The same answers for long", "",
         f"`make soak`: {seconds / 60:g} minutes, {count} studies of each model, PNG and NIfTI, three classes of priority, the reference",
-        f"artifacts, callers on the same {len(os.sched_getaffinity(0))} cores. Answers are compared number for number: JSON writes all bits.",
+        f"artifacts, callers on the same {len(os.sched_getaffinity(0))} cores. Answers are compared number for number: JSON has all bits.",
         "",
         "| what | |", "| --- | ---: |", *(f"| {what} | {value} |" for what, value in lines), "",
         "![Memory of the service](soak.png)", "",

@@ -24,6 +24,7 @@ REFERENCE = Recipe(
     loss_options=LOSS,
     epochs=16,
     phantom_cases=1600,
+    fresh_cases=1500,
     batch_size=32,
     learning_rate=2e-3,
     trunk_learning_rate=2e-3,  # from scratch: no pretrained trunk to be careful with

@@ -1,8 +1,9 @@
-"""BentoML: a worker process for each core, one request at a time in each; files come as paths, as its documentation shows."""
+"""BentoML: a worker process for each core, one request at a time in each; a file comes as a path and JSON read, as its documentation shows."""
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import bentoml
 
@@ -17,6 +18,6 @@ class Study:
         self.network = Network(artifact())
 
     @bentoml.api(route="/predict")
-    def predict(self, image: Path, metadata: str) -> dict[str, list[float]]:
+    def predict(self, image: Path, metadata: dict[str, Any]) -> dict[str, list[float]]:
         """The answer."""
         return self.network.answer(image.read_bytes(), metadata)

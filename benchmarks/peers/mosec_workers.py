@@ -32,7 +32,7 @@ class Study(mosec.Worker):
 
     def forward(self, data: tuple[bytes, bytes]) -> dict[str, list[float]]:
         """The answer."""
-        return self.network.answer(*data)
+        return self.network.answer(data[0], json.loads(data[1]))
 
     def serialize(self, data: dict[str, list[float]]) -> bytes:
         """As JSON."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Annotated
@@ -19,7 +20,7 @@ def create_app(folder: Path) -> FastAPI:
 
     @app.post("/predict")
     async def predict(image: Annotated[bytes, File()], metadata: Annotated[str, Form()]) -> dict[str, list[float]]:
-        return await asyncio.get_running_loop().run_in_executor(threads, network.answer, image, metadata)
+        return await asyncio.get_running_loop().run_in_executor(threads, network.answer, image, json.loads(metadata))
 
     return app
 

@@ -51,7 +51,7 @@ def main() -> None:
     network, wide = Network(artifact()), Network(artifact(), threads=CORES)
     for line in sys.stdin:
         asked = json.loads(line)
-        image, metadata, seconds = Path(asked["image"]).read_bytes(), asked["metadata"], asked["seconds"]
+        image, metadata, seconds = Path(asked["image"]).read_bytes(), json.loads(asked["metadata"]), asked["seconds"]
         tensors = network.read(image, metadata)
         for each in (network, wide):
             each.run(tensors)

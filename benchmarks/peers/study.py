@@ -5,8 +5,8 @@ Nothing else: no gate, no digest of the file, no thresholds, no attention, no in
 
 from __future__ import annotations
 
-import json
 import os
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -38,11 +38,11 @@ class Network:
         parts = self.spec.regressions or self.spec.classifications
         self._first = self._names.index(parts[0].tensor)
 
-    def read(self, image: bytes, metadata: str | bytes) -> Tensors:
+    def read(self, image: bytes, metadata: Mapping[str, object]) -> Tensors:
         """A file and its metadata -> what the network takes, with a batch axis of one."""
         part, table = self.spec.images[0], self.spec.table
         header = read_header(image, LIMITS)
-        values, _ = resolve(table, validate(table, json.loads(metadata)), header)
+        values, _ = resolve(table, validate(table, metadata), header)
         stated = values["laterality"].value if "laterality" in values else None
         side = stated if stated in ("left", "right") else None
         level = sufficient_level(part, view_geometry(part, header, side))
@@ -55,7 +55,7 @@ class Network:
         output: NDArray[np.float32] = self._session.run(self._names, tensors)[self._first][0]
         return output
 
-    def answer(self, image: bytes, metadata: str | bytes) -> dict[str, list[float]]:
+    def answer(self, image: bytes, metadata: Mapping[str, object]) -> dict[str, list[float]]:
         """What a server answers."""
         return {"answer": self.run(self.read(image, metadata)).tolist()}
 

@@ -33,6 +33,7 @@ def full_size(model: str, folder: Path, *, name: str = "paper") -> Path:
     if not (out / "golden.npz").exists():
         out.mkdir(parents=True, exist_ok=True)
         _export(spec, name, out)
+        (out.parent / "gate").symlink_to(ROOT / "artifacts" / "gate")
     return out
 
 

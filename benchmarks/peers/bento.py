@@ -1,4 +1,4 @@
-"""BentoML: a worker process for each core, one request at a time in each; a file comes as a path and JSON read, as its documentation shows."""
+"""BentoML: a worker process for each core, one request at a time in each; files come as paths and JSON comes read, as is its way."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """No server at all: the network alone, as fast as a loop can call it. Commands as JSON lines on stdin, results as JSON lines on stdout.
 
-    {"image": FILE, "metadata": TEXT, "seconds": S} -> how long reading and running take alone, then runs on all cores for S seconds
+{"image": FILE, "metadata": TEXT, "seconds": S} -> how long reading and running take alone, then runs on all cores for S seconds
 """
 
 from __future__ import annotations
@@ -46,23 +46,26 @@ def saturated(seconds: float, call: Callable[[], object]) -> dict[str, float]:
     return {"per_s": count / (time.perf_counter() - started), "cpu_ms": 1000 * (time.process_time() - used) / count}
 
 
+def measured(network: Network, wide: Network, image: bytes, metadata: dict[str, object], seconds: float) -> dict[str, object]:
+    """All that one command asks for; `wide` runs on all cores."""
+    tensors, alone = network.read(image, metadata), ALONE_SHARE * seconds
+    for each in (network, wide):
+        each.run(tensors)
+    return {
+        "read": timed(alone, lambda: network.read(image, metadata)),
+        "run": timed(alone, lambda: network.run(tensors)),
+        "run_wide": timed(alone, lambda: wide.run(tensors)),
+        "saturated": saturated(seconds, lambda: network.run(tensors)),
+        "answer": network.run(tensors).tolist(),
+    }
+
+
 def main() -> None:
     """Answer commands until there are no more."""
     network, wide = Network(artifact()), Network(artifact(), threads=CORES)
     for line in sys.stdin:
         asked = json.loads(line)
-        image, metadata, seconds = Path(asked["image"]).read_bytes(), json.loads(asked["metadata"]), asked["seconds"]
-        tensors = network.read(image, metadata)
-        for each in (network, wide):
-            each.run(tensors)
-        alone = ALONE_SHARE * seconds
-        result = {
-            "read": timed(alone, lambda: network.read(image, metadata)),
-            "run": timed(alone, lambda: network.run(tensors)),
-            "run_wide": timed(alone, lambda: wide.run(tensors)),
-            "saturated": saturated(seconds, lambda: network.run(tensors)),
-            "answer": network.run(tensors).tolist(),
-        }
+        result = measured(network, wide, Path(asked["image"]).read_bytes(), json.loads(asked["metadata"]), asked["seconds"])
         print(json.dumps(result), flush=True)
 
 

@@ -9,6 +9,7 @@ been measured is kept in build/bench: a run that was interrupted, or is given mo
 from __future__ import annotations
 
 import argparse
+import signal
 import sys
 from pathlib import Path
 
@@ -25,6 +26,7 @@ WORK = ROOT / "build" / "bench"
 def main() -> int:
     """Measure what is missing, then print or write the page."""
     given = options()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # servers are stopped on the way out
     plan = Plan(tuple(given.models), tuple(given.payloads), tuple(given.servers), given.seconds, given.rounds, given.callers)
     about = machine_settings(plan)
     try:

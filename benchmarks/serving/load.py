@@ -1,7 +1,7 @@
 """The callers, in a process of their own. Commands as JSON lines on stdin, what came back as JSON lines on stdout.
 
-    {"kind": "closed", "port": P, "path": "/predict", "body": FILE, "seconds": S, "callers": N}   each waits before it sends again
-    {"kind": "open", ..., "rate": R, "seed": K}   at random times (Poisson), whether or not anything has been answered
+{"kind": "closed", "port": P, "path": "/predict", "body": FILE, "seconds": S, "callers": N}   each waits before it sends again
+{"kind": "open", ..., "rate": R, "seed": K}   at random times (Poisson), whether or not anything has been answered
 """
 
 from __future__ import annotations
@@ -110,9 +110,8 @@ def answers(callers: Callers) -> tuple[list[list[float]], list[str]]:
     return sorted({answer_of(body) for body in good}), sorted(bad)[:3]
 
 
-async def run(asked: dict[str, Any]) -> dict[str, Any]:
+async def run(asked: dict[str, Any], body: bytes) -> dict[str, Any]:
     """One phase."""
-    body = Path(asked["body"]).read_bytes()
     head = f"POST {asked['path']} HTTP/1.1\r\nHost: bench\r\nContent-Type: {CONTENT_TYPE}\r\nContent-Length: {len(body)}\r\n\r\n"
     callers = Callers(asked["port"], head.encode() + body)
     used = time.process_time()
@@ -133,7 +132,8 @@ def main() -> None:
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, min(4096, hard)), hard))
     for line in sys.stdin:
-        print(json.dumps(asyncio.run(run(json.loads(line)))), flush=True)
+        asked = json.loads(line)
+        print(json.dumps(asyncio.run(run(asked, Path(asked["body"]).read_bytes()))), flush=True)
 
 
 if __name__ == "__main__":

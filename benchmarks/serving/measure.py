@@ -17,7 +17,7 @@ from benchmarks.peers.study import ARTIFACT, CORES
 from benchmarks.serving import processes
 from benchmarks.serving.networks import full_size
 from benchmarks.serving.results import Record, Results, abba
-from benchmarks.serving.servers import BENCH, RAW, AbsentError, Server, running
+from benchmarks.serving.servers import RAW, AbsentError, Server, running
 from benchmarks.serving.studies import ROOT, Sent, studies
 
 OFFERED = 0.6  # of what the slowest server managed in the warm-up: a load that each can carry
@@ -64,7 +64,8 @@ class Plan:
 
 def machine_settings(plan: Plan) -> Record:
     """What all results of a file share."""
-    cpu = next((line.partition(":")[2].strip() for line in Path("/proc/cpuinfo").read_text().splitlines() if line.startswith("model name")), "")
+    lines = Path("/proc/cpuinfo").read_text().splitlines()
+    cpu = next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), "")
     return {"seconds": plan.seconds, "callers": plan.callers, "cores": CORES, "cpu": cpu, "onnxruntime": version("onnxruntime")}
 
 
@@ -78,7 +79,8 @@ class Process:
 
     def ask(self, **command: object) -> dict[str, Any]:
         """Its answer."""
-        assert self._process.stdin and self._process.stdout  # noqa: S101  both are pipes
+        assert self._process.stdin is not None  # noqa: S101  it is a pipe
+        assert self._process.stdout is not None  # noqa: S101
         self._process.stdin.write(json.dumps(command) + "\n")
         self._process.stdin.flush()
         line = self._process.stdout.readline()
@@ -111,7 +113,8 @@ class Run:
         self.plan, self.results, self.folder = plan, results, folder
         self.absent: dict[str, str] = {}
         self.sent: list[Sent] = []
-        self._bar = tqdm(total=round(plan.estimated_s(results)), unit="s", bar_format="{desc} {percentage:3.0f}%|{bar}| {elapsed}<{remaining}")
+        shown = "{desc} {percentage:3.0f}%|{bar}| {elapsed}<{remaining}"
+        self._bar = tqdm(total=round(plan.estimated_s(results)), bar_format=shown)
 
     def measure(self) -> None:
         """All models, one after the other."""
@@ -135,11 +138,13 @@ class Run:
 
     def _rounds(self, artifact: Path, sent: list[Sent]) -> None:
         with (
-            Process(str(BENCH), "-m", "benchmarks.peers.raw", **{ARTIFACT: str(artifact)}) as bare,
+            Process(sys.executable, "-m", "benchmarks.peers.raw", **{ARTIFACT: str(artifact)}) as bare,
             running(list(self.plan.servers), sent[0].model, artifact.parent, sent[0], self.folder / "logs") as (servers, absent),
         ):
             self.absent |= absent
             self._bar.update(START_S * len(self.plan.servers))
+            if not servers:
+                raise AbsentError(f"no server could be started: {absent}")
             rates = {each.payload: self._warmed(each, servers) for each in sent}
             for number in range(self.plan.rounds):
                 for each in sent:
@@ -184,10 +189,11 @@ class Run:
             before = processes.cpu_s(server.pid), *processes.machine()
             began = time.perf_counter()
             reply = self._ask(server, sent, **asked[phase])
-            used, busy, steal = (after - was for after, was in zip((processes.cpu_s(server.pid), *processes.machine()), before, strict=True))
+            after, took = (processes.cpu_s(server.pid), *processes.machine()), time.perf_counter() - began
+            used, busy, steal = (now - was for now, was in zip(after, before, strict=True))
             right = all(server.right(sent, tuple(answer)) for answer in reply["answers"])
-            noted = {"cpu_s": used, "busy_s": busy, "steal_s": steal, "wall_s": time.perf_counter() - began, "right": right}
-            noted |= {"asked_s": asked[phase]["seconds"], "resident_mb": processes.resident_mb(server.pid)}
+            noted = {"cpu_s": used, "busy_s": busy, "steal_s": steal, "wall_s": took, "right": right, "asked_s": asked[phase]["seconds"]}
+            noted["resident_mb"] = processes.resident_mb(server.pid)
             self.results.add(_key(sent, server.name, number, phase) | reply | noted)
         server.freeze()
         self._bar.update(self.plan.block_s)

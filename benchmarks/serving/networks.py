@@ -58,6 +58,5 @@ def _cases(spec: ModelSpec) -> dict[str, torch.Tensor]:
     tensors = read_study(spec, example(spec.name), Limits()).tensors
     shades = np.linspace(1, 0.5, CASES, dtype=np.float32)
     images = {image.name for image in spec.images}
-    return {
-        name: torch.from_numpy(np.stack([tensor * shade if name in images else tensor for shade in shades])) for name, tensor in tensors.items()
-    }
+    stacked = {name: np.stack([tensor * shade if name in images else tensor for shade in shades]) for name, tensor in tensors.items()}
+    return {name: torch.from_numpy(tensor) for name, tensor in stacked.items()}

@@ -46,18 +46,21 @@ def places(results: Results, sent: Sequence[Sent], callers: int) -> Iterator[Pla
 
 def page(results: Results, found: Sequence[Place], about: dict[str, object], absent: dict[str, str]) -> str:
     """The page in Markdown."""
+    versions = ", ".join(f"{kind.title} {version}" for kind in KINDS.values() if (version := kind.version()))
     lines = [
         "# The service beside its peers", "",
-        f"`make bench`: {about['rounds']} rounds in the order A B B A; each gives a server one caller, then {about['callers']} callers that wait "
-        f"for their answers ({about['seconds']} s), then random arrivals (Poisson) at a rate that is the same for all. Every server has the "
-        "same full-size network (random weights: its answers mean nothing), one thread a run and as many runs at once as there are cores, "
-        "the same decoder, and the same multipart body; servers that are not measured are stopped. The callers share the machine. Peers "
-        "return the network's first output and nothing else; the service makes its whole answer: intervals, thresholds, attention, digests. "
-        "It may use all cores for a request that is alone, which no peer here does. Its gate, which no peer has, is off: "
-        "`--servers chiasm-gate` measures it.", "",
-        f"Machine: {about['cpu']}, {about['cores']} cores; ONNX Runtime {about['onnxruntime']}. {noise(results)}", "",
+        f"`make bench`: {about['rounds']} rounds in the order A B B A. Each gives a server one caller, then {about['callers']} callers",
+        f"that wait for their answers ({about['seconds']} s), then random arrivals (Poisson) at a rate that is the same for all. Every server",
+        "has the same full-size network (random weights: its answers mean nothing), one thread a run and as many runs at once as there are",
+        "cores, the same decoder, and the same multipart body; servers that are not measured stand still. The callers share the machine.",
+        "Peers return the network's first output and nothing else; the service makes its whole answer: intervals, thresholds, attention,",
+        "the digest of the file. It may use all cores for a request that is alone, which no peer here does. Its gate, which no peer has, is",
+        "off; `--servers chiasm-gate` measures it. A ratio is Chiasm's figure over the other's, with a 95 % bootstrap interval over rounds.", "",
+        f"Machine: {about['cpu']}, {about['cores']} cores; ONNX Runtime {about['onnxruntime']}; {versions}.",
+        noise(results), "",
         f"Answers: the service's are compared to the last bit, peers' within {TOLERANCE:g}. {wrong(results)}", "",
-        *(f"{KINDS[name].title} is absent: {why}" for name, why in absent.items()), *([""] if absent else []),
+        *(f"* {KINDS[name].title} is absent: {why}" for name, why in absent.items()), *([""] if absent else []),
+        *(f"* {line}" for line in refusals(results)), "",
         "![throughput, processor per request, p99](serving.png)", "",
     ]  # fmt: skip
     for place in found:
@@ -119,6 +122,13 @@ def wrong(results: Results) -> str:
     bad = sorted({str(record["server"]) for record in results.records if record.get("right") is False})
     checked = sum(record["status"].count(200) for record in results.records if "status" in record)
     return f"{checked} were compared: " + (f"**wrong ones came from {', '.join(bad)}**." if bad else "all are right.")
+
+
+def refusals(results: Results) -> Iterator[str]:
+    """What servers said where they did not answer."""
+    said = {str(record["server"]): record["bad"][0] for record in reversed(results.records) if record.get("bad")}
+    for name, words in said.items():
+        yield f"{KINDS[name].title} did not always answer: {words}"
 
 
 def plot(found: Sequence[Place], file: Path) -> None:

@@ -39,7 +39,7 @@ class Kind:
 
     def version(self) -> str:
         """Of the package that serves, where it is one."""
-        if not self.package:
+        if not self.package or not BENCH.exists():
             return ""
         command = [str(BENCH), "-c", f"import importlib.metadata as m; print(m.version('{self.package}'))"]
         return subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip()
@@ -64,7 +64,8 @@ KINDS = {
         environment={"MOSEC_MAX_REQUEST_SIZE": str(MAX_BYTES), "MOSEC_TIMEOUT": "120000", "MOSEC_LOG_LEVEL": "warning"},
     ),
     "bentoml": _peer(
-        "BentoML", "bentoml", "bentoml", arguments=("serve", "benchmarks.peers.bento:Study", "--quiet"), environment={"BENTOML_DO_NOT_TRACK": "true"}
+        "BentoML", "bentoml", "bentoml",
+        arguments=("serve", "benchmarks.peers.bento:Study", "--quiet"), environment={"BENTOML_DO_NOT_TRACK": "true"},
     ),
     "chiasm-gate": _ours(gate=True),
 }  # fmt: skip
@@ -115,7 +116,9 @@ class Server:
                 return self._check(sent, answer_of(body))
             refused += answer.status != 503  # not ready yet
             time.sleep(0.2)
-        raise AbsentError(f"no answer, but refusals: {body[:200]!r}" if refused else f"no answer within {START_S:g} s: {self._last_words()}")
+        if refused:
+            raise AbsentError(f"it refuses: {body[:200].decode(errors='replace')}")
+        raise AbsentError(f"no answer within {START_S:g} s: {self._last_words()}")
 
     def right(self, sent: Sent, found: tuple[float, ...]) -> bool:
         """Whether this is the answer: the service's to the last bit, a peer's within TOLERANCE."""

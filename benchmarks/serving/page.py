@@ -20,6 +20,14 @@ from benchmarks.serving.studies import Sent
 
 COLOURS = dict(zip(KINDS, ("#1b4f8a", "#d98b2b", "#7a9a3a", "#b0413e", "#7d6aa8", "#7fb0dd"), strict=True))
 LOUD = 0.02  # of the time taken by the host, or of the processors by other programs: beyond it a run says little
+HOW = """\
+Each gives a server one caller, then {callers} callers that wait for their answers ({seconds} s), then
+random arrivals (Poisson) at a rate that is the same for all. Every server has the same full-size network (random weights: its answers mean
+nothing), one thread a run and as many runs at once as there are cores, the same decoder, and the same multipart body; servers that are not
+measured stand still. The callers share the machine. Peers return the network's first output and nothing else; the service makes its whole
+answer: intervals, thresholds, attention, the digest of the file. It may use all cores for a request that is alone, which no peer here
+does. Its gate, which no peer has, is off; `--servers chiasm-gate` measures it. A ratio is Chiasm's figure over the other's, with a 95 %
+bootstrap interval over rounds."""
 
 
 @dataclass(frozen=True)
@@ -49,13 +57,7 @@ def page(results: Results, found: Sequence[Place], about: dict[str, object], abs
     versions = ", ".join(f"{kind.title} {version}" for kind in KINDS.values() if (version := kind.version()))
     lines = [
         "# The service beside its peers", "",
-        f"`make bench`: {about['rounds']} rounds in the order A B B A. Each gives a server one caller, then {about['callers']} callers",
-        f"that wait for their answers ({about['seconds']} s), then random arrivals (Poisson) at a rate that is the same for all. Every server",
-        "has the same full-size network (random weights: its answers mean nothing), one thread a run and as many runs at once as there are",
-        "cores, the same decoder, and the same multipart body; servers that are not measured stand still. The callers share the machine.",
-        "Peers return the network's first output and nothing else; the service makes its whole answer: intervals, thresholds, attention,",
-        "the digest of the file. It may use all cores for a request that is alone, which no peer here does. Its gate, which no peer has, is",
-        "off; `--servers chiasm-gate` measures it. A ratio is Chiasm's figure over the other's, with a 95 % bootstrap interval over rounds.", "",
+        f"`make bench`: {about['rounds']} rounds in the order A B B A. {HOW.format(**about)}", "",
         f"Machine: {about['cpu']}, {about['cores']} cores; ONNX Runtime {about['onnxruntime']}; {versions}.",
         noise(results), "",
         f"Answers: the service's are compared to the last bit, peers' within {TOLERANCE:g}. {wrong(results)}", "",

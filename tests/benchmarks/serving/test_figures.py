@@ -61,9 +61,7 @@ def test_a_ratio_of_quantiles_draws_whole_rounds():
     assert (ratio.value, ratio.low, ratio.high) == (2.5, 1.5, 2.5)
 
 
-@pytest.mark.parametrize(
-    ("ratio", "met"), [(Ratio(1.2, 1.01, 1.3), True), (Ratio(1.2, 0.99, 1.3), False), (Ratio(1.05, 1.01, 1.1), False)]
-)
+@pytest.mark.parametrize(("ratio", "met"), [(Ratio(1.2, 1.01, 1.3), True), (Ratio(1.2, 0.99, 1.3), False), (Ratio(1.05, 1.01, 1.1), False)])
 def test_ahead_of_a_peer_is_only_what_is_clearly_ahead(ratio, met):
     assert at_least("", ratio, 1.10, clear=True).met is met
 

@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from contextlib import asynccontextmanager
 
 import pytest
@@ -102,20 +103,20 @@ def family():
     process.wait()
 
 
-async def until(condition):
+def until(condition):
     while not condition():  # the test's own time limit ends what never comes
-        await asyncio.sleep(0.02)
+        time.sleep(0.02)
 
 
-async def test_a_tree_of_processes_is_counted_together_stands_still_and_goes_on(family):
-    await until(lambda: len(processes.tree(family.pid)) == 2)
-    await until(lambda: processes.cpu_s(family.pid) > 0.1)
+def test_a_tree_of_processes_is_counted_together_stands_still_and_goes_on(family):
+    until(lambda: len(processes.tree(family.pid)) == 2)
+    until(lambda: processes.cpu_s(family.pid) > 0.1)
     processes.signal_tree(family.pid, signal.SIGSTOP)
-    await until(lambda: all(processes.stat(pid)[0] == "T" for pid in processes.tree(family.pid)))
+    until(lambda: all(processes.stat(pid)[0] == "T" for pid in processes.tree(family.pid)))
     still = processes.cpu_s(family.pid)
-    await asyncio.sleep(0.1)
+    time.sleep(0.1)
     assert processes.cpu_s(family.pid) == still
     processes.signal_tree(family.pid, signal.SIGCONT)
-    await until(lambda: processes.cpu_s(family.pid) > still)
+    until(lambda: processes.cpu_s(family.pid) > still)
     assert processes.resident_mb(family.pid) > 1
     assert os.getpid() not in processes.tree(family.pid)

@@ -39,12 +39,13 @@ def test_a_network_with_random_weights_is_served_as_any_artifact_is_and_made_onl
 @pytest.fixture
 def results(tmp_path: Path) -> Results:
     results = Results(tmp_path / "results.jsonl", SETTINGS)
+    of = {"model": "bmd", "payload": "small PNG", "of": "x"}
     shared = {"busy_s": 0.1, "steal_s": 0.0, "wall_s": 1.0, "callers_cpu_s": 0.05, "bad": []}
     for server, per_cpu in (("chiasm", 0.04), ("mosec", 0.05)):
         for number in range(2):
             for record in whole(number, server=server, cpu_s=per_cpu, right=True, **shared):
                 results.add(record)
-    results.add(phase("rate", server="all") | {"rate": 7.0})
+    results.add({**of, "server": "all", "round": 0, "phase": "rate", "rate": 7.0})
     return results
 
 

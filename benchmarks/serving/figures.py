@@ -110,7 +110,7 @@ def _bootstrapped(rounds: int, of: Callable[[NDArray[np.int64]], float]) -> Rati
     """A statistic of some rounds, with the 2.5 and 97.5 percentiles of it over rounds drawn with replacement."""
     rng = np.random.default_rng(0)
     drawn = [of(picks) for picks in rng.integers(0, rounds, (RESAMPLES, rounds))]
-    low, high = np.quantile(drawn, (0.025, 0.975))
+    low, high = np.nanquantile(drawn, (0.025, 0.975))  # a draw of rounds in which nothing came has no quantile
     return Ratio(of(np.arange(rounds)), float(low), float(high))
 
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 
-from benchmarks.serving.figures import Bare, Cell, Ratio, mean_ratio, quantile, quantile_ratio
+from benchmarks.serving.figures import Bare, Cell, Ratio, Values, mean_ratio, quantile, quantile_ratio
 from benchmarks.serving.studies import SMALL
 
 OF_RAW = 0.92
@@ -14,6 +14,7 @@ OF_P99 = 0.80
 OVERHEAD_SHARE, OVERHEAD_MS = 1.05, 1.0
 OVERHEAD_CPU_MS = 0.6
 SPREAD = 1.15
+ENOUGH = 100  # latencies that a 99th percentile needs: of fewer it is the longest
 PLAIN = "plain"
 
 
@@ -24,7 +25,7 @@ class Goal:
     about: str
     asked: str
     found: str
-    met: bool
+    met: bool | None  # None where too little was measured to say
 
 
 def at_least(about: str, ratio: Ratio, least: float, *, clear: bool = False) -> Goal:
@@ -38,6 +39,12 @@ def at_most(about: str, found: float, most: float, unit: str = "") -> Goal:
     return Goal(about, f"<= {most:.2f}{unit}", f"{found:.2f}{unit}", found <= most)
 
 
+def if_enough(goal: Goal, *latencies: Sequence[Values]) -> Goal:
+    """The goal, undecided where some server has answered too few requests for a 99th percentile."""
+    fewest = min(sum(map(len, rounds)) for rounds in latencies)
+    return goal if fewest >= ENOUGH else replace(goal, met=None)
+
+
 def goals_of(where: str, payload: str, ours: Cell, bare: Bare | None, peers: Mapping[str, Cell]) -> Iterator[Goal]:
     """The goals of one model and payload; `peers` by name."""
     if bare is not None:
@@ -49,9 +56,10 @@ def goals_of(where: str, payload: str, ours: Cell, bare: Bare | None, peers: Map
         over = float(ours.cpu_ms.mean()) - bare.read_cpu_ms - bare.run_cpu_ms
         yield at_most(f"{where}: processor per request less reading and running", over, OVERHEAD_CPU_MS, " ms")
     closed = quantile(ours.closed_ms, 0.99) / quantile(ours.closed_ms, 0.5)
-    yield at_most(f"{where}: p99 / p50, closed loop", closed, SPREAD)
+    yield if_enough(at_most(f"{where}: p99 / p50, closed loop", closed, SPREAD), ours.closed_ms)
     for name, peer in peers.items():
         ahead = mean_ratio(ours.per_s, peer.per_s)
         yield at_least(f"{where}: throughput / {name}", ahead, AHEAD_OF_PLAIN if name == PLAIN else AHEAD, clear=True)
         slow = quantile_ratio(ours.offered_ms, peer.offered_ms, 0.99)
-        yield Goal(f"{where}: p99 at equal load / {name}", f"<= {OF_P99:.2f}", str(slow), slow.value <= OF_P99)
+        goal = Goal(f"{where}: p99 at equal load / {name}", f"<= {OF_P99:.2f}", str(slow), slow.value <= OF_P99)
+        yield if_enough(goal, ours.offered_ms, peer.offered_ms)

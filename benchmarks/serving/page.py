@@ -13,12 +13,13 @@ import numpy as np
 from matplotlib.axes import Axes
 
 from benchmarks.serving.figures import Bare, Cell, mean_ratio, quantile
-from benchmarks.serving.goals import Goal, goals_of
+from benchmarks.serving.goals import ENOUGH, Goal, goals_of
 from benchmarks.serving.results import Results
 from benchmarks.serving.servers import KINDS, OURS, RAW, TOLERANCE
 from benchmarks.serving.studies import Sent
 
 COLOURS = dict(zip(KINDS, ("#1b4f8a", "#d98b2b", "#7a9a3a", "#b0413e", "#7d6aa8", "#7fb0dd"), strict=True))
+MET = {True: "yes", False: "**no**", None: "open"}
 LOUD = 0.02  # of the time taken by the host, or of the processors by other programs: beyond it a run says little
 HOW = """\
 Each gives a server one caller, then {callers} callers that wait for their answers ({seconds} s), then
@@ -61,16 +62,16 @@ def page(results: Results, found: Sequence[Place], about: dict[str, object], abs
         f"Machine: {about['cpu']}, {about['cores']} cores; ONNX Runtime {about['onnxruntime']}; {versions}.",
         noise(results), "",
         f"Answers: the service's are compared to the last bit, peers' within {TOLERANCE:g}. {wrong(results)}", "",
-        *(f"* {KINDS[name].title} is absent: {why}" for name, why in absent.items()), *([""] if absent else []),
-        *(f"* {line}" for line in refusals(results)), "",
+        *(f"{line}\n" for line in (*(f"{KINDS[name].title} is absent: {why}" for name, why in absent.items()), *refusals(results))),
         "![throughput, processor per request, p99](serving.png)", "",
     ]  # fmt: skip
     for place in found:
         lines += [f"## {place.model}, {place.payload}", "", *table(place), ""]
     goals = [goal for place in found for goal in _goals(place)]
-    met = sum(goal.met for goal in goals)
-    lines += ["## Goals", "", f"{met} of {len(goals)} are met.", "", "| goal | asked | found | met |", "| --- | ---: | ---: | --- |"]
-    lines += [f"| {goal.about} | {goal.asked} | {goal.found} | {'yes' if goal.met else '**no**'} |" for goal in goals]
+    met, open_ = (sum(goal.met is what for goal in goals) for what in (True, None))
+    said = f"{met} of {len(goals)} are met; {open_} are open: they need {ENOUGH} latencies of each server (`--seconds`, `--rounds`)."
+    lines += ["## Goals", "", said, "", "| goal | asked | found | met |", "| --- | ---: | ---: | --- |"]
+    lines += [f"| {goal.about} | {goal.asked} | {goal.found} | {MET[goal.met]} |" for goal in goals]
     return "\n".join([*lines, ""])
 
 

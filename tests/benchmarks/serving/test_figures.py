@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from benchmarks.serving.figures import Bare, Cell, Ratio, mean_ratio, quantile_ratio, throughput
-from benchmarks.serving.goals import at_least, at_most, goals_of
+from benchmarks.serving.goals import at_least, at_most, goals_of, if_enough
 from benchmarks.serving.results import OtherSettingsError, Results, abba
 
 SETTINGS = {"seconds": 1.0, "callers": 2}
@@ -59,6 +59,8 @@ def test_a_ratio_is_ours_over_theirs_and_its_interval_holds_it():
 def test_a_ratio_of_quantiles_draws_whole_rounds():
     ratio = quantile_ratio([[1.0, 3.0], [1.0, 5.0]], [[2.0, 2.0], [2.0, 2.0]], 1.0)
     assert (ratio.value, ratio.low, ratio.high) == (2.5, 1.5, 2.5)
+    empty = quantile_ratio([[1.0], []], [[2.0], []], 0.5)  # nothing came in a round: the others say what they can
+    assert (empty.value, empty.low, empty.high) == (0.5, 0.5, 0.5)
 
 
 @pytest.mark.parametrize(("ratio", "met"), [(Ratio(1.2, 1.01, 1.3), True), (Ratio(1.2, 0.99, 1.3), False), (Ratio(1.05, 1.01, 1.1), False)])
@@ -76,12 +78,14 @@ def test_the_goals_of_a_cell():
         "served / runs without a server": True,  # 0.93
         "unloaded p50 less reading and running (10.0 ms)": True,  # 1 ms of the 1.5 that are allowed
         "processor per request less reading and running": True,  # 0.5 ms
-        "p99 / p50, closed loop": True,
+        "p99 / p50, closed loop": None,  # two latencies have no 99th percentile
         "throughput / plain": False,  # 1.16 of 1.30
-        "p99 at equal load / plain": True,
+        "p99 at equal load / plain": None,
     }
     assert found["throughput / plain"].found == "1.16 (1.16-1.16)"
     assert not at_most("", 1.5, 1.4).met
+    assert if_enough(at_most("", 1.0, 1.4), [[1.0] * 60, [1.0] * 40]).met
+    assert if_enough(at_most("", 1.0, 1.4), [[1.0] * 100], [[1.0] * 99]).met is None
 
 
 def test_the_bare_run_is_the_faster_of_one_thread_and_all_cores():

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -105,20 +105,24 @@ class Server:
             if not self.alive:
                 raise AbsentError(f"it ended: {self._last_words()}")
             try:
-                connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
-                connection.request("POST", self.path, sent.body.read_bytes(), {"Content-Type": CONTENT_TYPE})
-                answer = connection.getresponse()
-                body = answer.read()
-            except OSError:
+                status, body = self.post(sent)
+            except (OSError, http.client.HTTPException):
                 time.sleep(0.2)
                 continue
-            if answer.status == 200:
+            if status == 200:
                 return self._check(sent, answer_of(body))
-            refused += answer.status != 503  # not ready yet
+            refused += status != 503  # not ready yet
             time.sleep(0.2)
         if refused:
             raise AbsentError(f"it refuses: {body[:200].decode(errors='replace')}")
         raise AbsentError(f"no answer within {START_S:g} s: {self._last_words()}")
+
+    def post(self, sent: Sent) -> tuple[int, bytes]:
+        """One request on a connection of its own: status and body."""
+        with closing(http.client.HTTPConnection("127.0.0.1", self.port, timeout=START_S)) as connection:
+            connection.request("POST", self.path, sent.body.read_bytes(), {"Content-Type": CONTENT_TYPE})
+            answer = connection.getresponse()
+            return answer.status, answer.read()
 
     def right(self, sent: Sent, found: tuple[float, ...]) -> bool:
         """Whether this is the answer: the service's to the last bit, a peer's within TOLERANCE."""

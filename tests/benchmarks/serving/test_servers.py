@@ -1,6 +1,5 @@
 """Servers are started, checked, frozen and stopped; one that cannot be is absent, with the reason, and the rest goes on."""
 
-import http.client
 import json
 import sys
 from dataclasses import replace
@@ -8,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from benchmarks.serving import processes
-from benchmarks.serving.forms import CONTENT_TYPE, answer_of
+from benchmarks.serving.forms import answer_of
 from benchmarks.serving.servers import KINDS, Kind, running
 from benchmarks.serving.studies import studies
 from tests.contract.conftest import ROOT
@@ -34,10 +33,7 @@ def test_a_server_stands_still_until_its_turn_and_is_gone_afterwards(monkeypatch
         plain = servers["plain"]
         assert {processes.stat(pid)[0] for pid in processes.tree(plain.pid)} == {"T"}
         plain.thaw()
-        connection = http.client.HTTPConnection("127.0.0.1", plain.port)
-        connection.request("POST", plain.path, sent.body.read_bytes(), {"Content-Type": CONTENT_TYPE})
-        found = answer_of(connection.getresponse().read())
-        connection.close()
+        found = answer_of(plain.post(sent)[1])
         assert plain.right(sent, found)
         assert not plain.right(sent, (found[0] + 1e-4,))
     assert processes.ended(plain.pid, 0)

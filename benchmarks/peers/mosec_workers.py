@@ -6,7 +6,7 @@ import io
 import json
 
 import mosec
-from python_multipart import parse_form
+from python_multipart.multipart import File, parse_form
 
 from benchmarks.peers.study import CORES, TIMEOUT_S, Network, artifact
 
@@ -22,9 +22,9 @@ class Study(mosec.Worker):
         boundary = data[2 : data.index(b"\r\n")]
         found: dict[bytes, bytes] = {}
 
-        def file(part: object) -> None:
+        def file(part: File) -> None:
             part.file_object.seek(0)
-            found[part.field_name] = part.file_object.read()
+            found[part.field_name or b""] = part.file_object.read()
 
         head = {"Content-Type": b"multipart/form-data; boundary=" + boundary, "Content-Length": str(len(data)).encode()}
         parse_form(head, io.BytesIO(data), lambda field: found.update({field.field_name: field.value}), file)

@@ -24,16 +24,20 @@ BMD_MEAN_SD = (0.9, 0.15)  # g/cm2: random weights estimate near the mean, and t
 
 
 def full_size(model: str, folder: Path, *, name: str = "paper") -> Path:
-    """The folder of a model's artifact with the network of the recipe `name`; made once, and again when the reference's spec changes.
+    """The folder of a model's artifact with the network of the recipe `name`; made once for its code and its spec.
 
     Thresholds, calibration and error distributions are those of the reference artifact, so that the whole answer is made.
     """
     spec = artifact_spec(ROOT / "artifacts" / model / "model.onnx")
-    out = folder / hashlib.sha256(f"{spec.digest()} {recipe(model, name)}".encode()).hexdigest()[:12] / model
+    code = [ROOT / "models" / model / "network.py", *sorted((ROOT / "models" / "layers").glob("*.py"))]
+    made_of = hashlib.sha256(f"{spec.digest()} {recipe(model, name)}".encode() + b"".join(path.read_bytes() for path in code))
+    out = folder / made_of.hexdigest()[:12] / model
     if not (out / "golden.npz").exists():
         out.mkdir(parents=True, exist_ok=True)
+        gate = out.parent / "gate"
+        gate.unlink(missing_ok=True)
+        gate.symlink_to(ROOT / "artifacts" / "gate")
         _export(spec, name, out)
-        (out.parent / "gate").symlink_to(ROOT / "artifacts" / "gate")
     return out
 
 

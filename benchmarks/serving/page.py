@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -164,13 +164,13 @@ def _ratios(axis: Axes, some: Sequence[Place]) -> None:
     axis.set_title("Chiasm's throughput / its peer's", fontsize=10)
 
 
-def _bars(axis: Axes, some: Sequence[Place], title: str, value) -> None:  # noqa: ANN001  a function of a Cell
+def _bars(axis: Axes, some: Sequence[Place], title: str, value: Callable[[Cell], float]) -> None:
     names = [name for name in KINDS if any(name in place.cells for place in some)]
     width = 0.8 / max(1, len(names))
     for step, name in enumerate(names):
         at = [number for number, place in enumerate(some) if name in place.cells]
         heights = [value(some[number].cells[name]) for number in at]
-        places_ = [number + width * (step - (len(names) - 1) / 2) for number in at]
-        axis.bar(places_, heights, width, color=COLOURS[name], label=KINDS[name].title)
+        middles = [number + width * (step - (len(names) - 1) / 2) for number in at]
+        axis.bar(middles, heights, width, color=COLOURS[name], label=KINDS[name].title)
     axis.set_xticks(range(len(some)), [place.payload for place in some])
     axis.set_title(title, fontsize=10)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import subprocess
 import sys
@@ -17,7 +18,7 @@ from benchmarks.peers.study import ARTIFACT, CORES
 from benchmarks.serving import processes
 from benchmarks.serving.networks import full_size
 from benchmarks.serving.results import Record, Results, abba
-from benchmarks.serving.servers import RAW, AbsentError, Server, running
+from benchmarks.serving.servers import KINDS, RAW, AbsentError, Server, running
 from benchmarks.serving.studies import ROOT, Sent, studies
 
 OFFERED = 0.6  # of what the slowest server managed in the warm-up: a load that each can carry
@@ -66,7 +67,14 @@ def machine_settings(plan: Plan) -> Record:
     """What all results of a file share."""
     lines = Path("/proc/cpuinfo").read_text().splitlines()
     cpu = next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), "")
-    return {"seconds": plan.seconds, "callers": plan.callers, "cores": CORES, "cpu": cpu, "onnxruntime": version("onnxruntime")}
+    shared = {"seconds": plan.seconds, "callers": plan.callers, "cores": CORES, "cpu": cpu, "onnxruntime": version("onnxruntime")}
+    return shared | {"code": _code(), "peers": {kind.title: found for kind in KINDS.values() if (found := kind.version())}}
+
+
+def _code() -> str:
+    """What serves, on both sides."""
+    files = [path for folder in ("service", "models", "benchmarks/peers") for path in sorted((ROOT / folder).rglob("*.py"))]
+    return hashlib.sha256(b"".join(path.read_bytes() for path in files)).hexdigest()[:12]
 
 
 class Process:

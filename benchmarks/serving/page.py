@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import matplotlib as mpl
 import matplotlib.pyplot as plt
@@ -53,13 +54,12 @@ def places(results: Results, sent: Sequence[Sent], callers: int) -> Iterator[Pla
             yield Place(each.model, each.payload, cells, Bare.of(results.of(server=RAW, **of)), rates[-1]["rate"])
 
 
-def page(results: Results, found: Sequence[Place], about: dict[str, object], absent: dict[str, str]) -> str:
+def page(results: Results, found: Sequence[Place], about: dict[str, Any], absent: dict[str, str]) -> str:
     """The page in Markdown."""
-    versions = ", ".join(f"{kind.title} {version}" for kind in KINDS.values() if (version := kind.version()))
     lines = [
         "# The service beside its peers", "",
         f"`make bench`: {about['rounds']} rounds in the order A B B A. {HOW.format(**about)}", "",
-        f"Machine: {about['cpu']}, {about['cores']} cores; ONNX Runtime {about['onnxruntime']}; {versions}.",
+        f"Machine: {about['cpu']}, {about['cores']} cores; ONNX Runtime {about['onnxruntime']}; {versions(about['peers'])}.",
         noise(results), "",
         f"Answers: the service's are compared to the last bit, peers' within {TOLERANCE:g}. {wrong(results)}", "",
         *(f"{line}\n" for line in (*(f"{KINDS[name].title} is absent: {why}" for name, why in absent.items()), *refusals(results))),
@@ -125,6 +125,11 @@ def wrong(results: Results) -> str:
     bad = sorted({str(record["server"]) for record in results.records if record.get("right") is False})
     checked = sum(record["status"].count(200) for record in results.records if "status" in record)
     return f"{checked} were compared: " + (f"**wrong ones came from {', '.join(bad)}**." if bad else "all are right.")
+
+
+def versions(peers: dict[str, str]) -> str:
+    """Of the peers' packages."""
+    return ", ".join(f"{title} {version}" for title, version in peers.items()) or "no peer"
 
 
 def refusals(results: Results) -> Iterator[str]:

@@ -57,7 +57,7 @@ def _peer(title: str, module: str, package: str, *, arguments: tuple[str, ...] =
 
 KINDS = {
     OURS: _ours(gate=False),
-    "plain": _peer("FastAPI + ONNX Runtime", "benchmarks.peers.plain", "fastapi"),
+    "plain": _peer("plain FastAPI", "benchmarks.peers.plain", "fastapi"),
     "litserve": _peer("LitServe", "benchmarks.peers.lit", "litserve"),
     "mosec": _peer(
         "mosec", "benchmarks.peers.mosec_workers", "mosec",

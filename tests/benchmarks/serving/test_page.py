@@ -17,7 +17,7 @@ from service.app import open_artifacts
 from service.settings import Settings
 from tests.benchmarks.serving.test_figures import SETTINGS, phase, whole
 
-ABOUT = {"rounds": 2, "callers": 2, "seconds": 1.0, "cpu": "a processor", "cores": 2, "onnxruntime": "1"}
+ABOUT = {"rounds": 2, "callers": 2, "seconds": 1.0, "cpu": "a processor", "cores": 2, "onnxruntime": "1", "peers": {"mosec": "0.9"}}
 
 
 @pytest.mark.filterwarnings("ignore")  # the exporter's own
@@ -54,6 +54,7 @@ def test_the_page_says_what_was_measured_who_is_absent_and_that_all_answers_were
     text = page(results, found, ABOUT, {"bentoml": "No module named bentoml"})
     assert "| mosec | 25.0 | 0.80 (0.80-0.80) |" in text
     assert "BentoML is absent: No module named bentoml" in text
+    assert "ONNX Runtime 1; mosec 0.9." in text
     assert "24 were compared: all are right." in text
     assert "quiet machine" not in text
     plot(found, tmp_path / "plot.png")

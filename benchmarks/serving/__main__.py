@@ -17,7 +17,7 @@ from benchmarks.peers.study import CORES
 from benchmarks.serving.measure import Plan, Run, machine_settings
 from benchmarks.serving.page import page, places, plot
 from benchmarks.serving.results import OtherSettingsError, Results
-from benchmarks.serving.servers import DEFAULT, KINDS
+from benchmarks.serving.servers import DEFAULT, KINDS, AbsentError
 from benchmarks.serving.studies import PAYLOADS, ROOT, SIZE
 
 WORK = ROOT / "build" / "bench"
@@ -36,7 +36,11 @@ def main() -> int:
         return 2
     print(f"about {plan.estimated_s(results) / 60:.0f} minutes", flush=True)
     run = Run(plan, results, WORK)
-    run.measure()
+    try:
+        run.measure()
+    except AbsentError as error:
+        print(error, file=sys.stderr)
+        return 1
     found = list(places(results, run.sent, plan.callers))
     text = page(results, found, about | {"rounds": given.rounds}, run.absent)
     print(text)

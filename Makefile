@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help serve test pytest lint artifacts bench-decode bench-probe bench-burst bench-overload soak fuzz lock clean
+.PHONY: help serve test pytest lint artifacts bench bench-decode bench-probe bench-burst bench-overload soak fuzz lock clean
 .DELETE_ON_ERROR:
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
@@ -9,6 +9,8 @@ PYTEST_PROCESSES ?= 2
 FUZZ_SECONDS ?= 3600
 
 SERVE := .venv/serve
+BENCH := .venv/bench
+BENCH_ARGS ?=
 TEST := .venv/test
 YAML_RULES := '{extends: default, rules: {line-length: {max: 140}, document-start: disable}}'
 PIP_INSTALL := -m pip install --quiet --disable-pip-version-check
@@ -40,6 +42,9 @@ artifacts: $(TEST)/.stamp  ## synthesise, fit, evaluate and export the reference
 	$(TEST)/bin/python -m training artifacts chest
 	$(TEST)/bin/python -m training artifacts alzheimer
 
+bench: $(TEST)/.stamp $(SERVE)/.stamp $(BENCH)/.stamp  ## the service beside its peers, 20 minutes; writes docs/performance/
+	OMP_NUM_THREADS=1 $(TEST)/bin/python -m benchmarks.serving --write docs/performance $(BENCH_ARGS)
+
 bench-decode: $(TEST)/.stamp  ## time and weigh decoding beside pydicom; writes docs/performance/
 	OMP_NUM_THREADS=1 $(TEST)/bin/python -m benchmarks.decode --write docs/performance
 
@@ -62,7 +67,7 @@ lock: $(TEST)/.stamp  ## write the hash-locked requirements anew from pyproject.
 	requirements/lock $(TEST)/bin/uv
 
 clean:  ## remove the environments and caches
-	rm -rf $(SERVE) $(TEST) build .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .coverage .coverage.*
+	rm -rf $(SERVE) $(TEST) $(BENCH) build .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .coverage .coverage.*
 	find . -name __pycache__ -type d -not -path './.venv/*' -prune -exec rm -rf {} +
 
 # An environment is made anew when the content of its lock changes, so that nothing but the lock is ever in it.
@@ -77,4 +82,15 @@ $(TEST)/.stamp: requirements/test.txt requirements/torch.txt
 	  $(PYTHON) -m venv --clear $(TEST) && \
 	  $(TEST)/bin/python $(PIP_INSTALL) --require-hashes --only-binary :all: -r requirements/test.txt && \
 	  $(TEST)/bin/python $(PIP_INSTALL) -r requirements/torch.txt; }
+	@cat $^ > $@
+
+# Each peer by itself, so that one that cannot be installed is left out; what both sides use is pinned to what the service ships.
+# BentoML asks for one exact version of OpenTelemetry.
+$(BENCH)/.stamp: benchmarks/peers/requirements.txt requirements/serve-cpu.txt
+	@cat $^ | cmp -s - $@ || { echo "Installing $(BENCH) from $<"; \
+	  $(PYTHON) -m venv --clear $(BENCH) && \
+	  sed -E '/^ |^opentelemetry/d; s/\[[a-z]+\]//; s/ *\\$$//' requirements/serve-cpu.txt > $(BENCH)/constraints.txt && \
+	  { grep -v '==' $< | $(BENCH)/bin/python $(PIP_INSTALL) -c $(BENCH)/constraints.txt -r /dev/stdin; } && \
+	  grep '==' $< | while read -r peer; do \
+	    $(BENCH)/bin/python $(PIP_INSTALL) -c $(BENCH)/constraints.txt "$$peer" || echo "$$peer cannot be installed: it will be absent"; done; }
 	@cat $^ > $@

@@ -63,6 +63,7 @@ class Source:
     """The files that an answer was made from, by image input, and the patient and study of the first of them."""
 
     instances: dict[str, tuple[Instance, ...]]
+    headers: dict[str, DataSet]  # of the first file of each input
     elements: tuple[DataElement, ...]
     timezone: str  # "+0100", or empty where the file does not say
 
@@ -103,19 +104,25 @@ def source_of_files(files: Sequence[bytes], limits: Limits) -> Source:
     return _source({"": [open_dataset(data, limits)[1] for data in files]})
 
 
+def is_uid(text: str) -> bool:
+    """Whether it can be written as a UID."""
+    return len(text) <= 64 and UID.match(text) is not None
+
+
 def _source(found: dict[str, list[DataSet]]) -> Source:
     first = next((dataset for some in found.values() for dataset in some), None)
     if first is None:
         raise NotAcceptableError("the images have no header that a result in DICOM could belong to", hint=NO_HEADER)
     instances = {name: tuple(dict.fromkeys(map(_instance, some))) for name, some in found.items()}
-    return Source(instances, tuple(_elements(first)), _timezone(first))
+    headers = {name: some[0] for name, some in found.items()}
+    return Source(instances, headers, tuple(_elements(first)), _timezone(first))
 
 
 def _instance(dataset: DataSet) -> Instance:
     uids = [
         dataset.text(tag) for tag in (Tag.SOP_CLASS_UID, Tag.SOP_INSTANCE_UID, Tag.SERIES_INSTANCE_UID, Tag.STUDY_INSTANCE_UID)
     ]  # fmt: skip
-    if not all(UID.match(uid) and len(uid) <= 64 for uid in uids):
+    if not all(map(is_uid, uids)):
         raise NotAcceptableError("a file does not name its study, series and instance", hint=NO_HEADER)
     return Instance(uids[0], uids[1], uids[2], uids[3], dataset.text(Tag.MODALITY))
 

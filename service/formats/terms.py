@@ -18,7 +18,6 @@ PROBABILITY_OF_CANCER = Code(value="111047", scheme_designator="DCM", meaning="P
 COMMENT = Code(value="121106", scheme_designator="DCM", meaning="Comment")
 PERCENT = Code(value="%", scheme_designator="UCUM", meaning="Percent")
 NO_UNITS = Code(value="1", scheme_designator="UCUM", meaning="no units")
-QUANTITY = Code(value="246205007", scheme_designator="SCT", meaning="Quantity")
 SOURCE_IMAGE = Code(value="121322", scheme_designator="DCM", meaning="Source Image for Image Processing Operation")
 REGIONS = {  # Body Part Examined -> the region it stands for (PS3.16 table L-1)
     "HIP": Code(value="24136001", scheme_designator="SCT", meaning="Hip joint"),

@@ -18,6 +18,7 @@ from service.formats.dicom.result import Result
 from service.formats.dicom.source import source_of, source_of_files
 
 Kind = Literal["report", "page", "map"]
+REPORT_AND_PAGE: tuple[Kind, ...] = ("report", "page")
 OBJECTS: dict[Kind, Callable[[Result, Prediction], Iterable[bytes]]] = {
     "report": lambda result, prediction: [structured_report(result, prediction)],
     "page": lambda result, prediction: [secondary_capture(result, prediction)],
@@ -26,7 +27,7 @@ OBJECTS: dict[Kind, Callable[[Result, Prediction], Iterable[bytes]]] = {
 
 
 def render_dicom(
-    algorithm: Algorithm, study: Study, prediction: Prediction, at: datetime, kinds: Sequence[Kind] = ("report", "page")
+    algorithm: Algorithm, study: Study, prediction: Prediction, at: datetime, kinds: Sequence[Kind] = REPORT_AND_PAGE
 ) -> tuple[bytes, ...]:
     """The objects of these kinds, in their order, as files (PS3.10), in the study that the images belong to.
 

@@ -22,7 +22,6 @@ from pydicom.uid import ExplicitVRLittleEndian, ParametricMapStorage
 
 from models.decode.dataset import DataSet
 from models.decode.patient import shows_both_sides
-from models.decode.tags import Tag
 from models.prediction import AttentionMap, Prediction, UsedImage
 from models.spec import Code
 from service.formats import terms
@@ -31,14 +30,14 @@ from service.formats.dicom.cells import laid_over
 from service.formats.dicom.groups import coded
 from service.formats.dicom.identity import uid
 from service.formats.dicom.result import LO, Result
-from service.formats.dicom.source import Instance
+from service.formats.dicom.source import Instance, carried
 from service.formats.dicom.space import Space, space_of
 
 SERIES_NUMBER = 9002
 LABEL = "ATTENTION"
 EXPLANATION = "Share of all attention that the cell of the network here has"
 IMAGE_TYPE = ["DERIVED", "PRIMARY", "VOLUME", "QUANTITY"]  # PS3.3 C.8.32.2; no flavour of C.8.16.1.3 says more than VOLUME
-LOSSY = ("LossyImageCompression", "LossyImageCompressionRatio", "LossyImageCompressionMethod")  # PS3.3 C.7.6.1.1.5
+HOW_LOSSY = ("LossyImageCompressionRatio", "LossyImageCompressionMethod")  # PS3.3 C.7.6.1.1.5
 PATIENT = "PATIENT"
 
 
@@ -106,14 +105,12 @@ class _Map:
         dataset.BurnedInAnnotation = dataset.RecognizableVisualFeatures = "NO"
         dataset.PresentationLUTShape, dataset.PixelPresentation = "IDENTITY", "MONOCHROME"
         dataset.AcquisitionContextSequence = []
-        lossy = [self._header.raw(tag_for_keyword(keyword) or 0).decode("ascii", "replace") for keyword in LOSSY]
-        if lossy[0] != "01":
-            lossy = ["00", "", ""]
-        for keyword, value in zip(LOSSY, lossy, strict=True):
-            if value:
-                setattr(dataset, keyword, value.split("\\"))
+        lossy = carried(self._header, "LossyImageCompression").value == "01"
+        dataset.LossyImageCompression = "01" if lossy else "00"
+        for keyword in HOW_LOSSY if lossy else ():
+            dataset.add(carried(self._header, keyword))
         if self._space.plane is None:
-            dataset.PatientOrientation = list(self._header.strings(Tag.PATIENT_ORIENTATION))
+            dataset.add(carried(self._header, "PatientOrientation"))
 
     def _pixels(self, dataset: Dataset) -> None:
         """Floating Point Image Pixel (PS3.3 C.7.6.24)."""

@@ -19,7 +19,7 @@ from pydicom.dataset import Dataset
 from pydicom.valuerep import PN_DELIMS, TEXT_VR_DELIMS
 
 from models.decode import Limits
-from models.decode.dataset import DataSet
+from models.decode.dataset import DECIMAL, DataSet
 from models.decode.part10 import is_dicom, open_dataset
 from models.decode.tags import Tag
 from models.prediction import Reading
@@ -130,10 +130,18 @@ def _instance(dataset: DataSet) -> Instance:
 def _elements(dataset: DataSet) -> Iterator[DataElement]:
     encodings = _encodings(dataset)
     for keyword in (*REQUIRED, *OPTIONAL):
-        tag, vr = tag_for_keyword(keyword), dictionary_VR(keyword)
-        raw = dataset.raw(tag) if tag is not None else b""
-        if tag is not None and (raw or keyword in REQUIRED):
-            yield DataElement(tag, vr, _text(raw, vr, encodings), validation_mode=IGNORE)
+        element = carried(dataset, keyword, encodings)
+        if element.value or keyword in REQUIRED:
+            yield element
+
+
+def carried(dataset: DataSet, keyword: str, encodings: Sequence[str] = ()) -> DataElement:
+    """An attribute of a file as it stands, without a look at its values; empty where it is absent, or text where a number has to be."""
+    tag, vr = tag_for_keyword(keyword) or 0, dictionary_VR(keyword)
+    text = _text(dataset.raw(tag), vr, encodings)
+    if vr == "DS" and not all(DECIMAL.match(part.strip()) for part in text.split("\\")):
+        text = ""
+    return DataElement(tag, vr, text, validation_mode=IGNORE)
 
 
 def _text(raw: bytes, vr: str, encodings: Sequence[str]) -> str:

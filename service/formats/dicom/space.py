@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from models.decode.dataset import DataSet
 from models.decode.functional_groups import functional_groups
-from models.decode.geometry import Plane, plane
+from models.decode.geometry import SPACINGS_MM, Plane, plane
 from models.decode.tags import Tag
 from models.errors import StudyError
 from models.prediction import UsedImage
@@ -75,6 +75,6 @@ def _spacing(header: DataSet) -> tuple[float, float] | None:
     """Pixel Spacing, else Imager Pixel Spacing (PS3.3 10.7)."""
     for tag in (Tag.PIXEL_SPACING, Tag.IMAGER_PIXEL_SPACING):
         match header.decimals(tag):
-            case (float(down), float(right)) if min(down, right) > 0:
+            case (float(down), float(right)) if SPACINGS_MM[0] <= min(down, right) <= max(down, right) <= SPACINGS_MM[1]:
                 return down, right
     return None

@@ -123,8 +123,9 @@ def test_the_matrix_has_the_outer_edges_of_the_file_and_says_how_large_its_pixel
 def test_calibrated_spacing_comes_before_that_at_the_detector_and_none_is_made_up():
     calibrated = mapped(*seen(hip(256, 256, PixelSpacing=[0.1, 0.1])))
     assert list(calibrated.SharedFunctionalGroupsSequence[0].PixelMeasuresSequence[0].PixelSpacing) == [0.1, 0.1]
-    unknown = mapped(*seen(hip(256, 256, ImagerPixelSpacing=None)))
-    assert len(unknown.SharedFunctionalGroupsSequence[0].PixelMeasuresSequence[0]) == 0
+    for changed in ({"ImagerPixelSpacing": None}, {"ImagerPixelSpacing": ["1e200", "1e200"]}):
+        unknown = mapped(*seen(hip(256, 256, **changed)))
+        assert len(unknown.SharedFunctionalGroupsSequence[0].PixelMeasuresSequence[0]) == 0
 
 
 def test_a_plane_in_the_patient_keeps_its_outer_edges_too():
@@ -183,6 +184,8 @@ def test_a_picture_that_lost_something_says_so_in_the_map():
     result = mapped(*seen(hip(256, 256, **lossy)))
     assert {keyword: str(result[keyword].value) for keyword in lossy} == lossy
     assert mapped(*seen(hip(256, 256))).LossyImageCompression == "00"
+    broken = mapped(*seen(hip(256, 256, **lossy).replace(b"12.5", b"much")))
+    assert (broken.LossyImageCompression, broken.LossyImageCompressionRatio) == ("01", None)
 
 
 def test_the_same_study_is_the_same_map_and_only_times_differ_later():
@@ -201,6 +204,14 @@ def test_nobody_may_act_on_a_map_of_a_synthetic_network():
     for identity, warns in ((IDENTITY, True), (replace(IDENTITY, spec=clinical), False)):
         result = mapped(*seen(hip(256, 256)), identity=identity)
         assert ("NOT FOR CLINICAL USE" in result.SeriesDescription, "NOT FOR CLINICAL USE" in result.ContentDescription) == (warns, warns)
+
+
+def test_a_map_that_comes_with_a_study_is_passed_over():
+    study, prediction = seen(hip(256, 256))
+    (attention,) = render_dicom(IDENTITY, study, prediction, AT, ("map",))
+    reading = read_study(SPEC, Study((*study.parts, Part(attention)), study.metadata), Limits())
+    assert reading.images == prediction.reading.images
+    assert len(reading.unused_images) == 1
 
 
 def test_objects_come_in_the_order_in_which_they_are_asked_for_and_none_is_made_that_is_not():

@@ -89,7 +89,7 @@ class _Map:
         """A series holds one frame of reference (PS3.3 C.7.4.1), and two images of a study may have two."""
         study, kind = self.result.source.all[0].study_instance_uid, f"map {self.image.input}"
         frame = self.result.arguments(kind, number)
-        frame["series_instance_uid"] = self.result.names.series(f"map {self._space.frame_of_reference_uid}", study)
+        frame["series_instance_uid"] = self.result.names.series(f"{kind} {self._space.frame_of_reference_uid}", study)
         dataset = SOPClass(
             study_instance_uid=study, sop_class_uid=ParametricMapStorage, modality="OT", transfer_syntax_uid=ExplicitVRLittleEndian,
             content_qualification="RESEARCH", **frame,
@@ -164,7 +164,7 @@ class _Map:
         for source in derivation.SourceImageSequence:
             source.PurposeOfReferenceCodeSequence = [_concept(terms.SOURCE_IMAGE)]
             if self.image.plane is None:
-                source.SpatialLocationsPreserved = "YES"
+                source.SpatialLocationsPreserved = "YES"  # coarser, but neither turned nor bent
         item.DerivationImageSequence = [derivation]
         return item
 

@@ -52,16 +52,12 @@ def space_of(image: UsedImage, header: DataSet, instance: Instance) -> Space:
 
     A file without a frame of reference gets one that nothing else is in (PS3.3 C.7.4.1 wants one of every map).
     """
-    stated = header.text(Tag.FRAME_OF_REFERENCE_UID)
-    alone = uid("frame of reference", instance.series_instance_uid if image.plane else instance.sop_instance_uid)
+    cut, stated = image.plane, header.text(Tag.FRAME_OF_REFERENCE_UID)
+    alone = uid("frame of reference", instance.series_instance_uid if cut else instance.sop_instance_uid)
     frame_of_reference = stated if is_uid(stated) else alone
-    lies = _cut(image) if image.plane else _stated(header)
+    lies = plane(cut.origin_mm, SAGITTAL, (cut.spacing_mm, cut.spacing_mm)) if cut else _stated(header)
     spacing = (lies.row_spacing, lies.column_spacing) if lies else _spacing(header)
     return Space(frame_of_reference, image.rows, image.columns, spacing, lies)
-
-
-def _cut(image: UsedImage) -> Plane | None:
-    return plane(image.plane.origin_mm, SAGITTAL, (image.plane.spacing_mm,) * 2) if image.plane else None
 
 
 def _stated(header: DataSet) -> Plane | None:

@@ -14,11 +14,11 @@ from pydicom.dataset import Dataset
 from models.decode import Limits
 from models.decode.geometry import plane
 from models.postprocess import postprocess
-from models.prediction import Prediction
+from models.prediction import AttentionMap, Geometry, Prediction
 from models.study import Part, Study, read_study
 from service.formats import terms
 from service.formats.dicom import render_dicom
-from service.formats.dicom.cells import LONGEST, matrix_of
+from service.formats.dicom.cells import LONGEST, laid_over, matrix_of
 from service.formats.dicom.space import Space
 from tests.service.formats.dicom.reading import opened
 from tests.service.formats.dicom.test_dicom import AT, IDENTITY, SPEC, UIDS
@@ -108,6 +108,14 @@ def test_the_numbers_are_those_of_the_answer_at_the_centre_of_each_cell_and_noth
     centres = (np.arange(weights.shape[1]) + 0.5) * file.Columns / weights.shape[1] - left
     assert not weights[:, (centres < 0) | (centres > attention.geometry.width)].any()
     assert set(np.unique(weights)) <= {np.float32(0), *np.float32(attention.values).ravel()}
+
+
+@pytest.mark.parametrize("mirrored", [False, True])
+def test_the_borders_of_cells_lie_on_those_of_pixels_where_they_can(mirrored):
+    values = random_weights()
+    lies = Geometry(0, 0, 14, 14, 14, 0, 0, mirrored)
+    attention = AttentionMap("image", 7, 7, tuple(map(tuple, values.tolist())), lies)
+    assert (laid_over(attention, (14, 14)) == np.kron(values[:, ::-1] if mirrored else values, np.ones((2, 2)))).all()
 
 
 def test_the_matrix_has_the_outer_edges_of_the_file_and_says_how_large_its_pixels_are():

@@ -26,6 +26,13 @@ PARAMETERS = [
         "description": "Comma-separated explanations that the model offers, see GET /models/{model}; attention is always returned",
     },
     {
+        "name": "objects", "in": "query", "required": False, "schema": {"type": "string", "default": "report,page"},
+        "description": (
+            "Comma-separated DICOM objects that an answer of multipart/related holds: report (Comprehensive 3D SR), page (Secondary "
+            "Capture), map (a Parametric Map of the attention to each image); its parts stand in this order"
+        ),
+    },
+    {
         "name": "X-Priority", "in": "header", "required": False, "schema": {"enum": ["stat", "routine", "batch"], "default": "routine"},
         "description": "Who goes first: stat before routine before batch; batch work that has waited for ten seconds counts as routine",
     },

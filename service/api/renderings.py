@@ -9,7 +9,8 @@ from datetime import datetime
 from models.prediction import Prediction
 from models.study import Study
 from service.api.schemas import PredictionOut
-from service.formats.dicom import render_dicom
+from service.errors import NotAcceptableError
+from service.formats.dicom import REPORT_AND_PAGE, Kind, render_dicom
 from service.formats.fhir import render_fhir
 from service.formats.overlay import render_png
 from service.formats.page import render_html
@@ -22,12 +23,13 @@ FHIR = "application/fhir+json"
 
 @dataclass(frozen=True)
 class Answer:
-    """What a rendering is made of: which network said what of which study, and when it was asked."""
+    """What a rendering is made of: which network said what of which study, when it was asked, and for which DICOM objects."""
 
     identity: Identity
     study: Study
     prediction: Prediction
     at: datetime
+    objects: tuple[Kind, ...] = REPORT_AND_PAGE
 
 
 Rendered = tuple[bytes, str]  # the body and its Content-Type
@@ -47,12 +49,17 @@ def _fhir(answer: Answer) -> Rendered:
 
 def _dicom(answer: Answer) -> Rendered:
     """The structured report alone: the body of application/dicom is one object."""
-    return render_dicom(answer.identity, answer.study, answer.prediction, answer.at)[0], DICOM
+    return render_dicom(answer.identity, answer.study, answer.prediction, answer.at, ("report",))[0], DICOM
 
 
 def _related(answer: Answer) -> Rendered:
-    """The structured report and the page, as DICOMweb sends several objects (PS3.18 8.6.1.2.1)."""
-    objects = render_dicom(answer.identity, answer.study, answer.prediction, answer.at)
+    """The objects that were asked for, as DICOMweb sends several (PS3.18 8.6.1.2.1).
+
+    Raises NotAcceptableError where there is none: a report and a page there always are.
+    """
+    objects = render_dicom(answer.identity, answer.study, answer.prediction, answer.at, answer.objects)
+    if not objects:
+        raise NotAcceptableError("the answer holds no attention to an image that came as DICOM", hint="Ask for objects=report.")
     boundary = "chiasm-" + answer.identity.digest.removeprefix("sha256:")[:32]
     while any(boundary.encode() in each for each in objects):
         boundary += "-"

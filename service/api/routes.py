@@ -15,17 +15,19 @@ from models.study import Study
 from service.api import problems
 from service.api.about import CapabilitiesOut, DecoderOut, LimitsOut, PanelOut, describe
 from service.api.negotiate import rendering
-from service.api.renderings import JSON, RENDERINGS, Answer, Rendered
+from service.api.renderings import DICOM, JSON, RELATED, RENDERINGS, Answer, Rendered
 from service.api.schemas import PredictionOut
 from service.api.serving import Service, Target, while_caller_waits
 from service.api.unpack import unpack
 from service.api.urgency import Terms
 from service.errors import InvalidParameterError, Pointed, UnknownModelError
+from service.formats.dicom import OBJECTS, REPORT_AND_PAGE, Kind
 from service.predictor import Predictor
 from service.waiting.urgency import Urgency
 
 router = APIRouter()
 ANSWERS = {"model": PredictionOut, "content": {kind: {} for kind in RENDERINGS if kind != JSON}, "description": "The answer"}
+PARAMETERS = {"explain", "objects"}
 UNKNOWN_MODEL = problems.documented([UnknownModelError])
 
 
@@ -41,7 +43,7 @@ async def predict(request: Request, predictor: Target, serving: Service) -> Resp
     kind = rendering(request.headers.get("accept", ""))
     terms = Terms.of(request.headers, request.state.arrived, serving.request_timeout_s)
     with serving.counted(predictor.spec, terms.priority), serving.budget.lease() as lease:
-        asked = _asked(request, predictor)
+        asked, objects = _asked(request, predictor), _objects(request, kind)
         timing_ms: dict[str, float] = {}
         with predictor.admitted(terms.urgency()), timed(timing_ms, "receive"):
             study = await unpack(request, predictor.spec, serving.limits, lease)
@@ -50,7 +52,7 @@ async def predict(request: Request, predictor: Target, serving: Service) -> Resp
         prediction = await _answer(request, predictor, study, asked, terms.urgency())
         timing_ms |= prediction.timing_ms
         with timed(timing_ms, "render"):
-            body, media_type = await _rendered(kind, Answer(predictor.identity, study, prediction, at))
+            body, media_type = await _rendered(kind, Answer(predictor.identity, study, prediction, at, objects))
         serving.observe(predictor.spec, prediction, timing_ms)
         request.state.timing_ms = {stage: round(milliseconds, 3) for stage, milliseconds in timing_ms.items()}
         return _packed(body, media_type, request.state.timing_ms)
@@ -104,11 +106,8 @@ def _packed(body: bytes, media_type: str, timing_ms: dict[str, float]) -> Respon
 
 
 def _asked(request: Request, predictor: Predictor) -> list[str]:
-    """The explanations that `explain` lists, each one that the model offers; there is no other parameter."""
-    unknown = [name for name in request.query_params if name != "explain"]
-    if unknown or len(request.query_params.getlist("explain")) > 1:
-        raise InvalidParameterError("a query parameter is unknown or occurs twice", hint="The only query parameter is explain.")
-    asked = list(dict.fromkeys(name for name in request.query_params.get("explain", "").split(",") if name))
+    """The explanations that `explain` lists, each one that the model offers."""
+    asked = _listed(request, "explain")
     if not set(asked) <= set(predictor.explanations):
         offered = ", ".join(predictor.explanations) or "none: attention is always returned"
         raise InvalidParameterError(
@@ -117,3 +116,24 @@ def _asked(request: Request, predictor: Predictor) -> list[str]:
             details=(Pointed("/explain", "unknown explanation"),),
         )
     return asked
+
+
+def _objects(request: Request, kind: str) -> tuple[Kind, ...]:
+    """The DICOM objects that `objects` lists, of an answer that can hold several; always report, page, maps, in this order."""
+    asked = _listed(request, "objects")
+    if not set(asked) <= set(OBJECTS) or (asked and kind != RELATED):
+        raise InvalidParameterError(
+            "objects lists something that the answer cannot hold",
+            hint=f'With Accept: {RELATED}; type="{DICOM}", a list of {", ".join(OBJECTS)}.',
+            details=(Pointed("/objects", "unknown object, or an answer that holds none or one"),),
+        )
+    return tuple(each for each in OBJECTS if each in asked) or REPORT_AND_PAGE
+
+
+def _listed(request: Request, name: str) -> list[str]:
+    """What a query parameter lists, once each; there are no others than `explain` and `objects`."""
+    if not set(request.query_params) <= PARAMETERS or len(request.query_params.getlist(name)) > 1:
+        raise InvalidParameterError(
+            "a query parameter is unknown or occurs twice", hint=f"The query parameters are {' and '.join(sorted(PARAMETERS))}."
+        )
+    return list(dict.fromkeys(part for part in request.query_params.get(name, "").split(",") if part))

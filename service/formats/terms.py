@@ -17,6 +17,16 @@ CERTAINTY = Code(value="111012", scheme_designator="DCM", meaning="Certainty of 
 PROBABILITY_OF_CANCER = Code(value="111047", scheme_designator="DCM", meaning="Probability of cancer")
 COMMENT = Code(value="121106", scheme_designator="DCM", meaning="Comment")
 PERCENT = Code(value="%", scheme_designator="UCUM", meaning="Percent")
+NO_UNITS = Code(value="1", scheme_designator="UCUM", meaning="no units")
+SOURCE_IMAGE = Code(value="121322", scheme_designator="DCM", meaning="Source Image for Image Processing Operation")
+REGIONS = {  # Body Part Examined -> the region it stands for (PS3.16 table L-1)
+    "HIP": Code(value="24136001", scheme_designator="SCT", meaning="Hip joint"),
+    "PELVIS": Code(value="816092008", scheme_designator="SCT", meaning="Pelvis"),
+    "BREAST": Code(value="76752008", scheme_designator="SCT", meaning="Breast"),
+    "CHEST": Code(value="816094009", scheme_designator="SCT", meaning="Chest"),
+    "HEAD": Code(value="69536005", scheme_designator="SCT", meaning="Head"),
+    "BRAIN": Code(value="12738006", scheme_designator="SCT", meaning="Brain"),
+}
 
 
 # Code Meaning is an LO of 64 characters (PS3.5 table 6.2-1): what stands in DICOM for the longer ones of the specs.
@@ -35,6 +45,8 @@ INTERVAL_LOW = local("INTERVAL-LOW", "Lower limit of the prediction interval")
 INTERVAL_HIGH = local("INTERVAL-HIGH", "Upper limit of the prediction interval")
 CLASS_GROUP = local("CLASSES", "Probabilities of classes that exclude each other")
 LOOKED_AT = local("LOOKED-AT", "Region that the network looked into")
+ATTENTION = local("ATTENTION", "Share of a neural network's attention to an image")
+ATTENDED = local("ATTENDED", "Attention of a neural network, computed while it answered")
 LIKELIEST = local("MOST-LIKELY", "Most likely class")
 CHOSEN = local("BY-THRESHOLD", "Class chosen by thresholds, not the most likely one")
 IN_SET = local("IN-SET", "Class that may be the true one")

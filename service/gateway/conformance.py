@@ -11,13 +11,14 @@ from pynetdicom import ALL_TRANSFER_SYNTAXES, AllStoragePresentationContexts
 from models import SPECS
 
 if TYPE_CHECKING:
-    from service.gateway.config import GatewayConfig
+    from service.gateway.config import DicomDestination, GatewayConfig
 
 VERIFICATION = "1.2.840.10008.1.1"
 FIND, MOVE, GET = (f"1.2.840.10008.5.1.4.1.2.2.{number}" for number in (1, 2, 3))  # Study Root, PS3.4 C.6.2
 DOCUMENTS = tuple(f"1.2.840.10008.5.1.4.1.1.88.{each}" for each in (34, 33, 22))  # PS3.4 B.5: what a report can be sent as
 PAGE = "1.2.840.10008.5.1.4.1.1.7"
-UNCOMPRESSED = ("1.2.840.10008.1.2.1", "1.2.840.10008.1.2")  # what reports and pages are sent in: each context offers one
+MAP = "1.2.840.10008.5.1.4.1.1.30"  # sent only where a destination asks for it
+UNCOMPRESSED = ("1.2.840.10008.1.2.1", "1.2.840.10008.1.2")  # what results are sent in: each context offers one
 TRANSFER_SYNTAXES = tuple(str(uid) for uid in ALL_TRANSFER_SYNTAXES)
 SCU, SCP = "SCU", "SCP"
 
@@ -31,6 +32,11 @@ def storage_classes(private: Iterable[str] = ()) -> tuple[str, ...]:
 def read_classes() -> tuple[str, ...]:
     """Storage classes that some model reads: what is asked for by C-GET, where there is no room for all of them (PS3.8 9.3.2.2)."""
     return tuple(dict.fromkeys(uid for spec in SPECS.values() for part in spec.images for uid in part.sop_classes))
+
+
+def result_classes(*archives: DicomDestination) -> tuple[str, ...]:
+    """What results are sent as to these archives."""
+    return (*DOCUMENTS, PAGE, MAP) if any("map" in archive.sends for archive in archives) else (*DOCUMENTS, PAGE)
 
 
 def facts(config: GatewayConfig) -> dict[str, Any]:
@@ -60,8 +66,9 @@ def _services(config: GatewayConfig) -> Iterable[tuple[str, str, Iterable[str], 
     """Service, role, SOP classes and transfer syntaxes."""
     yield "Verification", SCP, (VERIFICATION,), UNCOMPRESSED
     yield "Storage", SCP, storage_classes(config.receive.storage_classes), TRANSFER_SYNTAXES
-    if any(destination.kind == "dicom" for destination in config.destinations):
-        yield "Storage", SCU, (*DOCUMENTS, PAGE), UNCOMPRESSED
+    archives = [destination for destination in config.destinations if destination.kind == "dicom"]
+    if archives:
+        yield "Storage", SCU, result_classes(*archives), UNCOMPRESSED
     ways = {peer.retrieve for peer in config.peers if peer.kind == "dicom"}
     if ways:
         yield "Query/Retrieve - FIND", SCU, (FIND,), UNCOMPRESSED

@@ -6,6 +6,7 @@ import io
 import json
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from itertools import chain, repeat
 
 import pydicom
 
@@ -31,16 +32,21 @@ class Results:
 
     def of(self, route: Route, gathered: Gathered) -> Iterator[Made]:
         """Each result, written. Raises LaterError as the service does, ValueError where there is nothing to say a refusal in."""
-        answer = gathered.refused or self._service.evaluate(gathered.question)
-        report, *pages = (self._refusal(route, gathered, answer),) if isinstance(answer, Refused) else answer
+        answer = gathered.refused or self._service.evaluate(gathered.question, maps=self._wants_maps(route))
+        report, *others = (self._refusal(route, gathered, answer),) if isinstance(answer, Refused) else answer
         report = noted(report, gathered.notes)
-        for kind, data in zip(("report", "page"), (report, *pages), strict=False):
+        kinds = chain(("report", "page"), repeat("map"))  # as the service answers; a refusal is a report alone
+        for kind, data in zip(kinds, (report, *others), strict=False):
             for name in route.destinations:
                 destination = self._destinations[name]
                 if isinstance(destination, ARCHIVES) and kind in destination.sends:
                     yield Made(name, _sop_uid(data), self._spool.write([data]))
         refused = answer if isinstance(answer, Refused) else None
         yield from self._others(route, gathered, refused, _sop_uid(report))
+
+    def _wants_maps(self, route: Route) -> bool:
+        archives = [each for name in route.destinations if isinstance(each := self._destinations[name], ARCHIVES)]
+        return any("map" in archive.sends for archive in archives)
 
     def _others(self, route: Route, gathered: Gathered, refused: Refused | None, uid: str) -> Iterator[Made]:
         """For those who take no DICOM, named as the report is."""

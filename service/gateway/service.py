@@ -14,7 +14,7 @@ from models.spec import Measured, ModelSpec
 from service.errors import ServiceError
 from service.gateway.config import Priority
 
-BOTH = 'multipart/related; type="application/dicom"'
+RELATED = 'multipart/related; type="application/dicom"'
 BOUNDARY = "chiasm-gateway-0b6c7d3e5f"
 GZIP = b"\x1f\x8b"  # RFC 1952
 PASSING = frozenset({408, 425, 429, 500, 502, 503, 504})  # the same study may be answered later
@@ -83,15 +83,16 @@ class Service:
         """Let go of its connections."""
         self._client.close()
 
-    def evaluate(self, asked: Question) -> tuple[bytes, ...] | Refused:
-        """The report and the page.
+    def evaluate(self, asked: Question, *, maps: bool = False) -> tuple[bytes, ...] | Refused:
+        """The report, the page, and where they are wanted the maps, in this order.
 
         Raises
         ------
         LaterError
             The service is not there, overloaded, draining, or at fault.
         """
-        answer = self._ask(asked, BOTH)
+        wanted = {"objects": "report,page,map"} if maps else {}
+        answer = self._ask(asked, RELATED, **wanted)
         return answer if isinstance(answer, Refused) else _parts(answer)
 
     def answer(self, asked: Question) -> bytes | Refused:
@@ -113,11 +114,11 @@ class Service:
         measured = Measured(training_data=told["training_data"], recipe="", seed=0)
         return Served(SPECS[model].with_measured(measured), told["digest"], told["execution_provider"])
 
-    def _ask(self, asked: Question, accept: str) -> httpx.Response | Refused:
+    def _ask(self, asked: Question, accept: str, **parameters: str) -> httpx.Response | Refused:
         headers = {"Content-Type": f'multipart/related; type="application/dicom"; boundary={BOUNDARY}', "Accept": accept}
         headers["X-Priority"] = asked.priority
         try:
-            response = self._client.post(f"/predict/{asked.model}", content=asked.body(), headers=headers)
+            response = self._client.post(f"/predict/{asked.model}", params=parameters, content=asked.body(), headers=headers)
         except httpx.HTTPError as error:
             raise LaterError(f"the service cannot be reached: {type(error).__name__}") from None
         if response.is_success:

@@ -29,7 +29,8 @@ from training.phantoms.alzheimer.patient import draw
 
 pytestmark = pytest.mark.slow
 PHANTOM = draw(11, 0)
-REPORT, PAGE = "1.2.840.10008.5.1.4.1.1.88.34", "1.2.840.10008.5.1.4.1.1.7"
+REPORT, PAGE, MAP = (f"1.2.840.10008.5.1.4.1.1.{number}" for number in ("88.34", "7", "30"))
+RESULTS = {model: 2 + len(spec.image_attention) for model, spec in SPECS.items()}  # a report, a page, and a map of each image
 STUDIES = {model: f"2.25.1000{number}" for number, model in enumerate(SPECS)}
 PET_STUDY = f"{STUDIES['alzheimer']}9"  # the PET of a head is a study of its own, which is joined with that of the MRI
 DEPLOYED = ROOT / "deploy" / "orthanc"
@@ -72,6 +73,7 @@ name = "orthanc"
 ae_title = "ORTHANC"
 host = "127.0.0.1"
 port = {orthanc}
+sends = ["report", "page", "map"]
 """
 
 
@@ -141,7 +143,7 @@ def wait_for(archive: str, seconds: float, gateway: GatewayProcess) -> dict[str,
     until = time.monotonic() + seconds
     while time.monotonic() < until:
         found = {model: results(archive, uid) for model, uid in STUDIES.items()}
-        if all(len(some) >= 2 for some in found.values()):
+        if all(len(some) >= RESULTS[model] for model, some in found.items()):
             return found
         time.sleep(1)
     pytest.fail(f"not all results came back within {seconds} s\n{gateway.log()[-3000:]}")
@@ -175,9 +177,10 @@ def test_results_come_back_into_the_archive_that_forwarded_the_studies(running: 
         for model, files in sent.items():
             same_numbers(found[model], asked_directly(running, model, files))
         assert studies_of_evidence(found["alzheimer"]) == {STUDIES["alzheimer"], PET_STUDY}
+        assert studies_beside(found["alzheimer"]) == [PET_STUDY]
         # The results made each study come to rest once more, and be forwarded once more: nothing new may come of it.
         time.sleep(8)
-        assert {model: len(results(archive, uid)) for model, uid in STUDIES.items()} == dict.fromkeys(SPECS, 2)
+        assert {model: len(results(archive, uid)) for model, uid in STUDIES.items()} == RESULTS
         assert results(archive, PET_STUDY) == []
         assert gateway.stop() == 0
         assert not any(name in gateway.log() for name in ("PHANTOM", "phantom-"))
@@ -190,9 +193,16 @@ def studies_of_evidence(objects: list[Dataset]) -> set[str]:
     return {str(study.StudyInstanceUID) for study in named}
 
 
+def studies_beside(objects: list[Dataset]) -> list[str]:
+    """The other studies that maps were made from: they lie in the study of the report all the same (PS3.3 C.12.2)."""
+    maps = [each for each in objects if each.SOPClassUID == MAP]
+    return [str(study.StudyInstanceUID) for each in maps for study in each.get("StudiesContainingOtherReferencedInstancesSequence", [])]
+
+
 def same_numbers(objects: list[Dataset], told: dict[str, Any]) -> None:
-    """One report and one page, and the report says what the JSON says."""
-    assert sorted(each.SOPClassUID for each in objects) == sorted((REPORT, PAGE))
+    """One report, one page and the maps, and the report says what the JSON says."""
+    maps = [MAP] * len(told["attention"]["images"])
+    assert sorted(each.SOPClassUID for each in objects) == sorted((REPORT, PAGE, *maps))
     (report,) = [each for each in objects if each.SOPClassUID == REPORT]
     read = groups(report)
     for measurement in told["measurements"]:

@@ -6,14 +6,17 @@ import json
 import re
 import shutil
 import subprocess
+from collections.abc import Iterator
 from email import message_from_bytes
 from typing import Any
 
 import httpx
+import numpy as np
 import pytest
 from pydicom.dataset import Dataset
 
 from models import SPECS
+from models.prediction import Geometry
 from service.formats import terms
 from tests.contract.conftest import ROOT
 from tests.contract.test_examples import parts
@@ -44,6 +47,7 @@ def answers(running: str) -> dict[str, dict[str, httpx.Response]]:
         url = f"{running}/predict/{model}"
         kinds = ("application/json", "application/dicom", BOTH)
         found[model] = {kind: httpx.post(url, headers={"Accept": kind}, timeout=120, **form) for kind in kinds}
+        found[model]["maps"] = httpx.post(f"{url}?objects=map", headers={"Accept": BOTH}, timeout=120, **form)
     return found
 
 
@@ -102,7 +106,9 @@ def test_other_readers_find_no_fault(answers, model, tmp_path):
         if shutil.which(tool) is None:
             pytest.skip(f"{tool} is not installed")
     report, page = objects(answers[model][BOTH])
-    for name, data in (("report", report), ("page", page)):
+    maps = [(f"map {number}", data) for number, data in enumerate(objects(answers[model]["maps"]))]
+    assert len(maps) == len(SPECS[model].image_attention)
+    for name, data in (("report", report), ("page", page), *maps):
         path = tmp_path / f"{name}.dcm"
         path.write_bytes(data)
         judged = subprocess.run(["dciodvfy", "-new", path], capture_output=True, text=True, check=False).stderr
@@ -129,6 +135,51 @@ def evidence(report: Dataset) -> set[str]:
     studies = [*report.get("CurrentRequestedProcedureEvidenceSequence", []), *report.get("PertinentOtherEvidenceSequence", [])]
     series = [each for study in studies for each in study.ReferencedSeriesSequence]
     return {instance.ReferencedSOPInstanceUID for each in series for instance in each.ReferencedSOPSequence}
+
+
+@pytest.mark.parametrize("model", SPECS)
+def test_each_map_lies_on_what_it_was_made_from_with_the_numbers_of_the_json(answers, model):
+    told = answers[model]["application/json"].json()
+    images = {image["input"]: image for image in told["inputs"]["images"]}
+    sent = {each.SOPInstanceUID: each for each in (opened(data) for name, (_, data) in files(model) if name != "genotypes")}
+    for attention, data in zip(told["attention"]["images"], objects(answers[model]["maps"]), strict=True):
+        read, image = opened(data), images[attention["input"]]
+        named = {each.ReferencedSOPInstanceUID for each in derived(read).SourceImageSequence}
+        assert len(named) == image.get("files", 1)
+        frames = {sent[uid].get("FrameOfReferenceUID", read.FrameOfReferenceUID) for uid in named}
+        assert frames == {read.FrameOfReferenceUID}
+        weights = np.frombuffer(read.FloatPixelData, "<f4").reshape(read.Rows, read.Columns)
+        places = list(cells(attention, image))
+        assert len(places) > attention["rows"] * attention["columns"] / 3
+        for weight, column, row in places:
+            assert weights[tuple(pixel(read, image, column, row))] == np.float32(weight)
+
+
+def derived(read: Dataset) -> Dataset:
+    return read.PerFrameFunctionalGroupsSequence[0].DerivationImageSequence[0]
+
+
+def cells(attention: dict[str, Any], image: dict[str, Any]) -> Iterator[tuple[float, float, float]]:
+    """The weight of each cell whose centre lies in the crop, and that centre's column and row in the original."""
+    lies = Geometry(**image["geometry"])
+    for row, weights in enumerate(attention["values"]):
+        for column, weight in enumerate(weights):
+            x, y = lies.original((column + 0.5) / attention["columns"], (row + 0.5) / attention["rows"])
+            if lies.left <= x < lies.left + lies.width and lies.top <= y < lies.top + lies.height:
+                yield weight, x, y
+
+
+def pixel(read: Dataset, image: dict[str, Any], column: float, row: float) -> Any:
+    """Row and column of the map where a point of the original lies; by the patient's coordinates where the map has them (PS3.3 C.7.6.2)."""
+    if "plane" not in image:
+        return int(row * read.Rows / image["rows"]), int(column * read.Columns / image["columns"])
+    plane, shared = image["plane"], read.SharedFunctionalGroupsSequence[0]
+    point = np.array(plane["origin_mm"]) + plane["spacing_mm"] * np.array([0, column - 0.5, 0.5 - row])  # a centre lies half a pixel in
+    first = np.array(read.PerFrameFunctionalGroupsSequence[0].PlanePositionSequence[0].ImagePositionPatient, float)
+    directions = np.array(shared.PlaneOrientationSequence[0].ImageOrientationPatient, float).reshape(2, 3)
+    spacing = np.array(shared.PixelMeasuresSequence[0].PixelSpacing, float)
+    assert point[0] == pytest.approx(first[0], abs=1e-3)
+    return np.rint((directions[::-1] @ (point - first)) / spacing).astype(int)
 
 
 def test_what_the_chest_network_looked_into_is_outlined_within_the_image(answers):

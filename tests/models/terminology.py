@@ -10,6 +10,7 @@ SCT, DCM, LN = "http://snomed.info/sct", "http://dicom.nema.org/resources/ontolo
 LOCAL = "urn:oid:2.25.129198560405018149703128892304468611535"
 HL7 = "http://terminology.hl7.org/CodeSystem"
 PS316 = "DICOM PS3.16"  # held against pydicom's copy of its tables
+TABLE_L_1 = "DICOM PS3.16 table L-1"  # held against highdicom's copy of it
 PROJECTS = "used alike by several independent public projects"
 OURS = "made here"
 
@@ -32,8 +33,15 @@ PINNED = {
     (SCT, "52101004"): ("Present", PS316),
     (SCT, "2667000"): ("Absent", "several HL7 implementation guides; CID 240 of PS3.16 has 272519000 for it"),
     (SCT, "82334004"): ("Indeterminate", PS316),
+    (SCT, "24136001"): ("Hip joint", TABLE_L_1),
+    (SCT, "816092008"): ("Pelvis", TABLE_L_1),
+    (SCT, "76752008"): ("Breast", TABLE_L_1),
+    (SCT, "816094009"): ("Chest", TABLE_L_1),
+    (SCT, "69536005"): ("Head", TABLE_L_1),
+    (SCT, "12738006"): ("Brain", TABLE_L_1),
     (DCM, "111012"): ("Certainty of Finding", PS316),
     (DCM, "111047"): ("Probability of cancer", PS316),
+    (DCM, "121322"): ("Source Image for Image Processing Operation", PS316),
     (DCM, "121106"): ("Comment", PS316),
     (DCM, "126000"): ("Imaging Measurement Report", PS316),
     (DCM, "121071"): ("Finding", PS316),
@@ -79,6 +87,8 @@ PINNED = {
     (LOCAL, "WHO-OSTEOPOROSIS"): ("T-score -2.5 or below, estimated", OURS),
     (LOCAL, "NOT-CLINICAL"): ("Not for clinical use", OURS),
     (LOCAL, "LOOKED-AT"): ("Region that the network looked into", OURS),
+    (LOCAL, "ATTENTION"): ("Share of a neural network's attention to an image", OURS),
+    (LOCAL, "ATTENDED"): ("Attention of a neural network, computed while it answered", OURS),
     (LOCAL, "P-BENIGN"): ("Class probability of BENIGN", OURS),
     (LOCAL, "T-BENIGN"): ("Threshold of BENIGN", OURS),
     (LOCAL, "T-MALIGNANT"): ("Threshold of MALIGNANT", OURS),

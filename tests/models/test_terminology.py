@@ -1,5 +1,8 @@
 """No code leaves the project that is mistyped, unconfirmed, or known to mean something else."""
 
+import json
+from importlib.resources import files
+
 import pytest
 from pydicom.sr._concepts_dict import concepts
 
@@ -83,6 +86,14 @@ def test_what_is_said_to_be_dicoms_stands_in_its_tables():
             scheme = next(name for name, uri in SYSTEMS.items() if uri == system)
             meanings = [entry[code][0] for entry in concepts[scheme].values() if code in entry]
             assert display.lower() in [meaning.lower() for meaning in meanings], code
+
+
+def test_a_body_part_has_the_code_that_dicom_gives_it():
+    table = json.loads((files("highdicom") / "_standard" / "anatomic_regions.json").read_text())
+    assert {part: tuple(table[part][:3]) for part in terms.REGIONS} == {
+        part: (code.scheme_designator, code.value, code.meaning) for part, code in terms.REGIONS.items()
+    }
+    assert {part for spec in SPECS.values() for image in spec.images for part in image.body_parts} == set(terms.REGIONS)
 
 
 def test_each_scheme_has_the_uri_that_fhir_gives_it():

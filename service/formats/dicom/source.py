@@ -19,7 +19,7 @@ from pydicom.dataset import Dataset
 from pydicom.valuerep import PN_DELIMS, TEXT_VR_DELIMS
 
 from models.decode import Limits
-from models.decode.dataset import DataSet
+from models.decode.dataset import DECIMAL, DataSet
 from models.decode.part10 import is_dicom, open_dataset
 from models.decode.tags import Tag
 from models.prediction import Reading
@@ -63,6 +63,7 @@ class Source:
     """The files that an answer was made from, by image input, and the patient and study of the first of them."""
 
     instances: dict[str, tuple[Instance, ...]]
+    headers: dict[str, DataSet]  # of the first file of each input
     elements: tuple[DataElement, ...]
     timezone: str  # "+0100", or empty where the file does not say
 
@@ -103,19 +104,25 @@ def source_of_files(files: Sequence[bytes], limits: Limits) -> Source:
     return _source({"": [open_dataset(data, limits)[1] for data in files]})
 
 
+def is_uid(text: str) -> bool:
+    """Whether it can be written as a UID."""
+    return len(text) <= 64 and UID.match(text) is not None
+
+
 def _source(found: dict[str, list[DataSet]]) -> Source:
     first = next((dataset for some in found.values() for dataset in some), None)
     if first is None:
         raise NotAcceptableError("the images have no header that a result in DICOM could belong to", hint=NO_HEADER)
     instances = {name: tuple(dict.fromkeys(map(_instance, some))) for name, some in found.items()}
-    return Source(instances, tuple(_elements(first)), _timezone(first))
+    headers = {name: some[0] for name, some in found.items()}
+    return Source(instances, headers, tuple(_elements(first)), _timezone(first))
 
 
 def _instance(dataset: DataSet) -> Instance:
     uids = [
         dataset.text(tag) for tag in (Tag.SOP_CLASS_UID, Tag.SOP_INSTANCE_UID, Tag.SERIES_INSTANCE_UID, Tag.STUDY_INSTANCE_UID)
     ]  # fmt: skip
-    if not all(UID.match(uid) and len(uid) <= 64 for uid in uids):
+    if not all(map(is_uid, uids)):
         raise NotAcceptableError("a file does not name its study, series and instance", hint=NO_HEADER)
     return Instance(uids[0], uids[1], uids[2], uids[3], dataset.text(Tag.MODALITY))
 
@@ -123,10 +130,18 @@ def _instance(dataset: DataSet) -> Instance:
 def _elements(dataset: DataSet) -> Iterator[DataElement]:
     encodings = _encodings(dataset)
     for keyword in (*REQUIRED, *OPTIONAL):
-        tag, vr = tag_for_keyword(keyword), dictionary_VR(keyword)
-        raw = dataset.raw(tag) if tag is not None else b""
-        if tag is not None and (raw or keyword in REQUIRED):
-            yield DataElement(tag, vr, _text(raw, vr, encodings), validation_mode=IGNORE)
+        element = carried(dataset, keyword, encodings)
+        if element.value or keyword in REQUIRED:
+            yield element
+
+
+def carried(dataset: DataSet, keyword: str, encodings: Sequence[str] = ()) -> DataElement:
+    """An attribute of a file as it stands, without a look at its values; empty where it is absent, or text where a number has to be."""
+    tag, vr = tag_for_keyword(keyword) or 0, dictionary_VR(keyword)
+    text = _text(dataset.raw(tag), vr, encodings)
+    if vr == "DS" and not all(DECIMAL.match(part.strip()) for part in text.split("\\")):
+        text = ""
+    return DataElement(tag, vr, text, validation_mode=IGNORE)
 
 
 def _text(raw: bytes, vr: str, encodings: Sequence[str]) -> str:

@@ -8,7 +8,7 @@ from pydantic import Field
 
 from service.gateway.config.section import DicomSide, WebSide
 
-Kind = Literal["report", "page"]
+Kind = Literal["report", "page", "map"]
 
 
 class DicomDestination(DicomSide):

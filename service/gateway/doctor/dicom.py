@@ -10,25 +10,29 @@ from pynetdicom.association import Association
 from pynetdicom.presentation import build_context
 
 from service.gateway.config import DicomDestination, DicomPeer, DicomSide, GatewayConfig
-from service.gateway.conformance import DOCUMENTS, FIND, GET, MOVE, PAGE, VERIFICATION
+from service.gateway.conformance import DOCUMENTS, FIND, GET, MAP, MOVE, PAGE, VERIFICATION, result_classes
 from service.gateway.doctor.certificates import certificate
 from service.gateway.doctor.finding import Finding, fine, ill
 from service.gateway.tls import client_context
 from service.gateway.upper_layer import keep_quiet
 
 TIMEOUT_S = 5.0
+SENT = (
+    ("report", DOCUMENTS, "structured reports: allow Comprehensive 3D SR"),
+    ("page", (PAGE,), "Secondary Capture images: allow them"),
+    ("map", (MAP,), "Parametric Maps: allow them"),
+)
 
 
 def archive(destination: DicomDestination) -> Iterator[Finding]:
     """The contexts that results need; negotiated, for some archives answer an echo and take nothing."""
     name = destination.name
-    taken = yield from _taken(name, destination, [VERIFICATION, *DOCUMENTS, PAGE])
+    taken = yield from _taken(name, destination, [VERIFICATION, *result_classes(destination)])
     if taken is None:
         return
-    if "report" in destination.sends and not taken & set(DOCUMENTS):
-        yield ill(f'{name} takes no structured reports: allow Comprehensive 3D SR there, or set sends = ["page"].')
-    if "page" in destination.sends and PAGE not in taken:
-        yield ill(f'{name} takes no Secondary Capture images: allow them there, or set sends = ["report"].')
+    for kind, classes, told in SENT:
+        if kind in destination.sends and not taken & set(classes):
+            yield ill(f'{name} takes no {told} there, or take "{kind}" out of sends.')
 
 
 def peer(config: GatewayConfig, asked: DicomPeer) -> Iterator[Finding]:

@@ -27,7 +27,7 @@ async def test_the_four_forms_are_documented(client):
     operation = (await client.get("/openapi.json")).json()["paths"]["/predict/{model}"]["post"]
     forms = {"application/json", "multipart/form-data", "multipart/related", "application/dicom"}
     assert set(operation["requestBody"]["content"]) == forms
-    assert {"model", "explain", "X-Request-Id"} <= {parameter["name"] for parameter in operation["parameters"]}
+    assert {"model", "explain", "objects", "X-Request-Id"} <= {parameter["name"] for parameter in operation["parameters"]}
 
 
 @session

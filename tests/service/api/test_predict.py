@@ -14,6 +14,7 @@ from tests.service.studies import METADATA, hip_dicom, hip_png
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 BMD = SPECS["bmd"]
+SR, SC, MAP = (f"1.2.840.10008.5.1.4.1.1.{number}".encode() for number in ("88.34", "7", "30"))
 
 
 def form(image: bytes, metadata: dict = METADATA) -> dict:
@@ -162,6 +163,24 @@ async def test_the_request_id_is_returned_or_replaced(client):
 async def test_an_explanation_or_parameter_that_the_model_does_not_have_is_422(client, query):
     answer = await predict(client, form(hip_png()), **query)
     assert (answer.status_code, answer.json()["code"]) == (422, "invalid_parameter")
+
+
+async def test_the_dicom_objects_are_those_that_were_asked_for_in_one_order(client):
+    accept = {"Accept": 'multipart/related; type="application/dicom"'}
+    asked = {"": 2, "report,page": 2, "map": 1, "map,report": 2, "map,page,report": 3}
+    for objects, count in asked.items():
+        answer = await client.post("/predict/bmd", params={"objects": objects} if objects else {}, headers=accept, **form(hip_dicom()))
+        assert (answer.status_code, answer.content.count(b"Content-Type: application/dicom")) == (200, count)
+    assert answer.content.index(SR) < answer.content.index(SC) < answer.content.index(MAP)
+
+
+@pytest.mark.parametrize(
+    ("objects", "accept"), [("map", "application/json"), ("map", "application/dicom"), ("picture", "multipart/related"), ("map,", "*/*")]
+)
+async def test_objects_that_the_answer_cannot_hold_are_422(client, objects, accept):
+    answer = await client.post("/predict/bmd", params={"objects": objects}, headers={"Accept": accept}, **form(hip_dicom()))
+    assert (answer.status_code, answer.json()["code"], answer.json()["errors"][0]["pointer"]) == (422, "invalid_parameter", "/objects")
+    assert "multipart/related" in answer.json()["hint"]
 
 
 async def test_an_empty_explain_is_no_explanation(client):

@@ -11,7 +11,7 @@ import pytest
 from models import SPECS
 from service.__main__ import main
 from service.gateway.config import GatewayConfig
-from service.gateway.conformance import facts, read_classes, storage_classes
+from service.gateway.conformance import MAP, facts, read_classes, storage_classes
 from service.gateway.upper_layer import supported_contexts
 from tests.contract.conftest import ROOT
 from tests.service.gateway.test_doctor import everything
@@ -46,6 +46,13 @@ def test_every_role_that_is_configured_is_told_and_no_other(tmp_path: Path) -> N
     pacs = {"kind": "dicom", "name": "pacs", "ae_title": "PACS", "host": "127.0.0.1", "port": 104}
     plain = told(tmp_path, web=None, fhir=None, peers=[], destinations=[pacs])
     assert (roles(plain), plain["fhir"]) == (everywhere, [])
+
+
+@pytest.mark.parametrize("sends", [["report", "page"], ["report", "map"]])
+def test_maps_are_proposed_only_where_a_destination_gets_them(tmp_path: Path, sends: list[str]) -> None:
+    pacs = {"kind": "dicom", "name": "pacs", "ae_title": "PACS", "host": "127.0.0.1", "port": 104, "sends": sends}
+    (storage,) = [each for each in told(tmp_path, destinations=[pacs])["dimse"] if (each["service"], each["role"]) == ("Storage", "SCU")]
+    assert (MAP in {each["uid"] for each in storage["sop_classes"]}) == ("map" in sends)
 
 
 def test_what_models_read_fits_into_one_association() -> None:

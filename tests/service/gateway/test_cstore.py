@@ -10,11 +10,14 @@ import httpx
 import pytest
 from pydicom.uid import Comprehensive3DSRStorage, ComprehensiveSRStorage, EnhancedSRStorage, ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
+from service.formats.dicom import render_dicom
 from service.gateway.config import Tls
 from service.gateway.cstore import send
 from service.gateway.errors import PermanentError, TransientError
+from tests.service.formats.dicom.test_dicom import AT, IDENTITY, UIDS, answered
 from tests.service.gateway.peers import UNCLOSED, free_port, orthanc, profile, raw, scp, stored, storescp
 from tests.service.gateway.results import Desk, archive, objects, opened
+from tests.service.studies import hip_dicom
 
 pytestmark = UNCLOSED
 REJECTION = b"\x03\x00\x00\x00\x00\x04\x00"  # A-ASSOCIATE-RJ, PS3.8 9.3.4
@@ -36,11 +39,16 @@ def test_an_archive_keeps_exactly_what_was_sent(tmp_path):
         assert kept[each.SOPInstanceUID].file_meta.TransferSyntaxUID == each.file_meta.TransferSyntaxUID
 
 
-def test_a_real_archive_takes_both_and_keeps_them_once(tmp_path):
+def test_a_real_archive_takes_all_and_keeps_them_once(tmp_path):
+    (attention,) = render_dicom(IDENTITY, *answered(hip_dicom(**UIDS)), AT, ("map",))
+    everything = (*objects(), attention)
     with orthanc(tmp_path) as (port, http):
-        for each in (*objects(), *objects()):
+        for each in (*everything, *everything):
             send(archive(port), "", each, 10)
-        assert len(httpx.get(f"http://127.0.0.1:{http}/instances").json()) == 2
+        instances = httpx.get(f"http://127.0.0.1:{http}/instances").json()
+        kept = [opened(httpx.get(f"http://127.0.0.1:{http}/instances/{name}/file").content) for name in instances]
+    assert sorted(each.SOPInstanceUID for each in kept) == sorted(opened(each).SOPInstanceUID for each in everything)
+    assert opened(attention) in kept
 
 
 @pytest.mark.parametrize("sop_class", [ComprehensiveSRStorage, EnhancedSRStorage])

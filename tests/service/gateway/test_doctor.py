@@ -15,7 +15,7 @@ import pytest
 from pynetdicom import AE
 
 from service.gateway.config import GatewayConfig
-from service.gateway.conformance import DOCUMENTS, FIND, GET, MOVE, PAGE, VERIFICATION
+from service.gateway.conformance import DOCUMENTS, FIND, GET, MAP, MOVE, PAGE, VERIFICATION
 from service.gateway.doctor import examine
 from tests.service.gateway.http_server import Reply, Request, serving
 from tests.service.gateway.peers import UNCLOSED, free_port
@@ -127,6 +127,16 @@ def test_tls_files_that_are_not_there_or_do_not_fit_are_named(tmp_path):
     (tmp_path / "other").mkdir()
     (unfit,) = sentences(tmp_path, {"receive": {"tls": tls | {"key": certificate(tmp_path / "other", 365)["key"]}}})
     assert "do not fit together" in unfit
+
+
+def test_an_archive_is_asked_about_maps_where_it_gets_some(tmp_path):
+    def mapping(_: int, port: int) -> dict[str, Any]:
+        pacs = {"kind": "dicom", "name": "pacs", "ae_title": "PACS", "host": "127.0.0.1", "port": port, "sends": ["report", "map"]}
+        return {"destinations": [pacs], "routes": [{"name": "hips", "model": "bmd", "destinations": ["pacs"]}]}
+
+    (sentence,) = sentences(tmp_path, {"also": mapping}, (VERIFICATION, *DOCUMENTS))
+    assert sentence == 'pacs takes no Parametric Maps: allow them there, or take "map" out of sends.'
+    assert sentences(tmp_path, {"also": mapping}, (VERIFICATION, *DOCUMENTS, MAP)) == []
 
 
 QUERY = (VERIFICATION, *DOCUMENTS, PAGE, FIND, MOVE, GET)

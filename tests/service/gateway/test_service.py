@@ -17,3 +17,13 @@ def test_a_service_that_is_overloaded_is_asked_again_when_it_says_with_the_same_
         service.close()
     ((path, headers, _),) = site.requests
     assert (path, headers["X-Priority"], later.value.after_s) == ("/predict/bmd", priority, 7.0)
+
+
+@pytest.mark.parametrize(("maps", "asked"), [(False, "/predict/bmd"), (True, "/predict/bmd?objects=report%2Cpage%2Cmap")])
+def test_maps_are_asked_for_by_name(maps, asked):
+    with website((422, {}, b"{}")) as site:
+        service = Service(f"http://127.0.0.1:{site.port}")
+        service.evaluate(Question("bmd", [b"file"]), maps=maps)
+        service.close()
+    ((path, _, _),) = site.requests
+    assert path == asked

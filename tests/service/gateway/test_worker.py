@@ -33,10 +33,11 @@ class FakeService:
     """Answers what it was told to, and remembers what it was asked."""
 
     def __init__(self, *answers: tuple[bytes, ...] | Refused | LaterError) -> None:
-        self.answers, self.asked = list(answers), []
+        self.answers, self.asked, self.maps = list(answers), [], []
 
-    def evaluate(self, asked: Question) -> tuple[bytes, ...] | Refused:
+    def evaluate(self, asked: Question, *, maps: bool = False) -> tuple[bytes, ...] | Refused:
         self.asked.append(asked)
+        self.maps.append(maps)
         answer = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
         if isinstance(answer, LaterError):
             raise answer
@@ -90,7 +91,7 @@ def test_a_study_is_evaluated_when_nothing_has_come_for_a_while_and_its_results_
     assert not bench.worker.step()
     assert bench.later()
     assert [(name, uid) for name, uid, _ in bench.due()] == [("pacs", "9.1"), ("pacs", "9.2")]
-    assert (service.asked[0].model, len(service.asked[0].files)) == ("bmd", 1)
+    assert (service.asked[0].model, len(service.asked[0].files), service.maps) == ("bmd", 1, [False])
     assert not bench.later()
 
 
@@ -137,10 +138,10 @@ def test_an_instance_that_comes_during_the_evaluation_is_not_lost(tmp_path):
     bench.receive(hip_dicom(**UIDS))
     evaluate = service.evaluate
 
-    def meanwhile(asked: Question) -> tuple[bytes, ...] | Refused:
+    def meanwhile(asked: Question, **wanted: bool) -> tuple[bytes, ...] | Refused:
         if len(service.asked) == 0:
             bench.receive(hip_dicom(**(UIDS | {"SOPInstanceUID": "1.2.9"})))
-        return evaluate(asked)
+        return evaluate(asked, **wanted)
 
     service.evaluate = meanwhile
     bench.later()

@@ -177,6 +177,13 @@ def test_values_that_are_no_dates_are_carried_without_a_warning_that_would_hold_
     assert b"yesterday" in result
 
 
+def test_a_weight_that_is_no_number_is_not_carried():
+    sent = hip_dicom(PatientWeight="71.5", PatientSize="1.6")
+    assert (opened(rendered(sent)[0]).PatientWeight, opened(rendered(sent)[0]).PatientSize) == (71.5, 1.6)
+    result = opened(rendered(sent.replace(b"71.5", b"abcd"), weight_kg=61.0)[0])
+    assert ("PatientWeight" in result, result.PatientSize) == (False, 1.6)
+
+
 def test_every_code_fits_into_what_old_archives_read():
     codes = [code for spec in SPECS.values() for code in _codes(spec.model_dump())]
     codes += [(code.value, code.meaning) for code in vars(terms).values() if isinstance(code, Code)]

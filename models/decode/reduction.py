@@ -21,6 +21,7 @@ from models.decode.codestream import EOI, Codestream
 
 Samples = NDArray[np.unsignedinteger]
 DEEPEST_DCT = 3  # a block of 8 x 8 becomes one sample
+BAND_ROWS = 32  # of means that are made at once: what is summed up stays in the cache
 
 
 @dataclass(frozen=True)
@@ -72,12 +73,23 @@ def averaged(values: NDArray[np.integer], grid: Grid, level: int) -> tuple[NDArr
         return values, grid
     block = 1 << missing
     rows, columns = (length // block * block for length in values.shape)
-    means = np.zeros((rows // block, columns // block), np.float32)
-    for row in range(block):
-        for column in range(block):
-            means += values[row:rows:block, column:columns:block]
+    means = np.empty((rows // block, columns // block), np.float32)
+    for start in range(0, len(means), BAND_ROWS):
+        band = means[start : start + BAND_ROWS]
+        band[:] = _summed(values[start * block : (start + len(band)) * block, :columns], block)
     means *= np.float32(1 / block**2)
     return means, Grid(grid.level + missing, grid.first + block_centre(missing) * grid.step)
+
+
+def _summed(values: NDArray[np.integer], block: int) -> NDArray[np.float32]:
+    """The sums of blocks: rows first, which lie together in memory. Sums of 16-bit values are exact in float32, up to blocks of 16."""
+    rows = values[::block].astype(np.float32)
+    for row in range(1, block):
+        rows += values[row::block]
+    sums = rows[:, ::block].copy()
+    for column in range(1, block):
+        sums += rows[:, column::block]
+    return sums
 
 
 def block_centre(level: int) -> float:

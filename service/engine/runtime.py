@@ -81,7 +81,7 @@ def _session(model: bytes, device: Device, threads: int) -> ort.InferenceSession
         os.environ["NVIDIA_TF32_OVERRIDE"] = "0"  # the one way to tell TensorRT: https://github.com/microsoft/onnxruntime/issues/26029
         inputs = _shapes(_session(model, Device(), threads).get_inputs(), single=False)
     try:
-        # Without enable_fallback=0 a failing GPU makes ONNX Runtime go on with the CPU, in the middle of a run: it prints, and says no more.
+        # Without enable_fallback=0, ONNX Runtime goes on with the CPU where a GPU fails, in the middle of a run: it prints, and no more.
         providers = chain(device, inputs)
         session = ort.InferenceSession(model, _session_options(device.provider, threads), providers=providers, enable_fallback=0)
     except Exception as error:  # ONNX Runtime has a class for each fault, and no base for them all

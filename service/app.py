@@ -128,8 +128,9 @@ def open_artifacts(settings: Settings, open_network: OpenNetwork = open_network)
         raise ArtifactError(f"CHIASM_VARIANTS names {', '.join(idle)}, which is not served; what is served: {', '.join(served)}")
     for name in served:
         variant = settings.variants.get(name, "fp32")
-        if settings.provider not in MADE_FOR.get(variant, settings.provider):
-            raise ArtifactError(f"{name}: the variant {variant} is for the provider {' or '.join(MADE_FOR[variant])}, not {settings.provider}")
+        fitting = MADE_FOR.get(variant, (settings.provider,))
+        if settings.provider not in fitting:
+            raise ArtifactError(f"{name}: the variant {variant} is for the provider {' or '.join(fitting)}, not {settings.provider}")
         graph, golden = FILES.get(variant, (f"{variant}.onnx", f"{variant}.npz"))
         folder = settings.artifacts / name
         runtime = open_network(folder / graph, _device(settings, name, variant))

@@ -68,10 +68,15 @@ class Ladder:
     ----------
     open_device, open_cpu
         Open the network anew. That on the CPU must be of the same bytes.
-    on_change
-        Told after every step, on the thread that took it, with the fault that led to it.
     sleep, clock
         For tests.
+
+    Attributes
+    ----------
+    on_change
+        Called after every step, on the thread that took it, with the fault that led to it.
+    alone_s
+        Of a run on the CPU, once it is degraded.
     """
 
     def __init__(
@@ -79,12 +84,12 @@ class Ladder:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:  # fmt: skip
         self._open_device, self._open_cpu, self._sleep, self._clock = open_device, open_cpu, sleep, clock
-        self.on_change: Callable[[Fault], None] = lambda fault: None  # noqa: ARG005
+        self.on_change: Callable[[Fault], object] = lambda fault: None  # noqa: ARG005
         self._device: OnDevice | None = open_device()
         self._network: Network = self._device
         self.state: State = "full"
         self.run_s: Mapping[int, float] = {}
-        self.alone_s = 0.0  # of a run on the CPU, where it is degraded
+        self.alone_s = 0.0
         self.digest, self.metadata = self._device.digest, self._device.metadata
         self.inputs, self.outputs = self._device.inputs, self._device.outputs
         self._study: Tensors = {}

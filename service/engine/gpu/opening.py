@@ -5,11 +5,12 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+from service.engine.gpu.faults import fault_of
 from service.engine.gpu.ladder import Ladder
 from service.engine.gpu.lane import Lane
 from service.engine.providers import Device
 from service.engine.runtime import Runtime
-from service.errors import ArtifactError
+from service.errors import ArtifactError, ServiceError
 
 
 def open_network(path: Path, device: Device) -> Runtime | Ladder:
@@ -23,7 +24,13 @@ def open_network(path: Path, device: Device) -> Runtime | Ladder:
     if device.provider == "cpu":
         return Runtime(path)
     opens = Reopened(path, device)
-    return Ladder(opens.on_device, opens.on_cpu)
+    try:
+        return Ladder(opens.on_device, opens.on_cpu)
+    except ServiceError:
+        raise
+    except Exception as error:  # ONNX Runtime has a class for each fault, and no base for them all
+        hint = "Free memory of the GPU, or lower CHIASM_MAX_BATCH_SIZE."
+        raise ArtifactError(f"the network cannot be placed on the GPU: {fault_of(error) or type(error).__name__}", hint=hint) from error
 
 
 class Reopened:

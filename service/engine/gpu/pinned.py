@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,11 +20,13 @@ class PageLock:
     ----------
     maps
         What this process has mapped, as the kernel tells it.
+    cuda
+        The CUDA runtime, where it is known.
     """
 
-    def __init__(self, maps: Path = MAPS) -> None:
+    def __init__(self, maps: Path = MAPS, cuda: Any = None) -> None:  # noqa: ANN401  a library has no type
         found = loaded(maps)
-        self._cuda = ctypes.CDLL(found) if found else None
+        self._cuda = cuda or (ctypes.CDLL(found) if found else None)
         self._locked: list[NDArray[np.float32]] = []  # memory must outlive its lock
 
     def __call__(self, array: NDArray[np.float32]) -> bool:
@@ -39,7 +42,7 @@ class PageLock:
     def release(self) -> None:
         """Unlock every array."""
         for array in self._locked:
-            self._cuda.cudaHostUnregister(ctypes.c_void_p(array.ctypes.data))  # type: ignore[union-attr]
+            self._cuda.cudaHostUnregister(ctypes.c_void_p(array.ctypes.data))
         self._locked.clear()
 
 

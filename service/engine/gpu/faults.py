@@ -14,7 +14,9 @@ CODE = re.compile(r"CUDA (?:failure|error)\s*(?:code\s*)?(\d+)", re.IGNORECASE)
 OUT_OF_MEMORY = re.compile(r"out of memory|failed to allocate memory|_ALLOC_FAILED|BFCArena.*Available memory|OutOfMemory", re.IGNORECASE)
 LOST = re.compile(
     r"device-side|illegal memory access|unspecified launch failure|uncorrectable|\bECC\b|GPU (?:is lost|has fallen off)"
-    r"|no CUDA-capable device|device\(s\) is/are busy or unavailable|CU(?:BLAS|DNN)_STATUS_(?:EXECUTION_FAILED|INTERNAL_ERROR|MAPPING_ERROR)", re.IGNORECASE,
+    r"|no CUDA-capable device|device\(s\) is/are busy or unavailable"
+    r"|CU(?:BLAS|DNN)_STATUS_(?:EXECUTION_FAILED|INTERNAL_ERROR|MAPPING_ERROR)",
+    re.IGNORECASE,
 )
 
 

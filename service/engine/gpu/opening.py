@@ -34,12 +34,12 @@ def open_network(path: Path, device: Device) -> Runtime | Ladder:
 
 
 class Reopened:
-    """Opens the same file again and again, and refuses another."""
+    """Opens the same file again and again, and refuses another: `digest` is the file's, or that of the first time."""
 
-    def __init__(self, path: Path, device: Device) -> None:
+    def __init__(self, path: Path, device: Device, digest: str = "") -> None:
         self._path = path
         self._device = device
-        self._digest = ""
+        self._digest = digest
 
     def on_device(self) -> Lane:
         """All buckets, with CUDA graphs where the provider has them for each."""

@@ -58,7 +58,8 @@ async def settled() -> None:
         await asyncio.sleep(0)
 
 
-async def test_a_batch_that_fills_up_is_run_at_once_and_the_timer_is_gone(patient):
+@pytest.mark.usefixtures("patient")
+async def test_a_batch_that_fills_up_is_run_at_once_and_the_timer_is_gone():
     async with serving(run_s={1: 0.5, 4: 40.0}) as (scheduler, batcher, network):
         tasks = ask(batcher, 3)
         await settled()
@@ -74,7 +75,8 @@ async def test_a_timer_ends_the_wait():
     assert (network.sizes, answers[0].outputs["y"].tolist()) == ([1], [0.0])
 
 
-async def test_on_a_machine_that_has_time_left_nobody_waits(patient, monkeypatch):
+@pytest.mark.usefixtures("patient")
+async def test_on_a_machine_that_has_time_left_nobody_waits(monkeypatch):
     monkeypatch.setattr(patience, "SATURATED", 0.85)
     async with serving(busy=1.0) as (scheduler, batcher, network):
         tasks = ask(batcher, 1)
@@ -84,7 +86,8 @@ async def test_on_a_machine_that_has_time_left_nobody_waits(patient, monkeypatch
     assert network.sizes == [1]
 
 
-async def test_nobody_waits_on_the_cpu(patient):
+@pytest.mark.usefixtures("patient")
+async def test_nobody_waits_on_the_cpu():
     async with serving(run_s={}) as (scheduler, batcher, network):
         tasks = ask(batcher, 3)
         await settled()
@@ -93,7 +96,8 @@ async def test_nobody_waits_on_the_cpu(patient):
     assert network.sizes == [1, 1, 1]
 
 
-async def test_nobody_waits_while_another_model_has_work(patient):
+@pytest.mark.usefixtures("patient")
+async def test_nobody_waits_while_another_model_has_work():
     async with serving() as (scheduler, batcher, network):
         other = scheduler.open("other", Network())
         tasks = ask(batcher, 1)
@@ -104,7 +108,8 @@ async def test_nobody_waits_while_another_model_has_work(patient):
         assert (network.sizes, scheduler._timers) == ([1], {})
 
 
-async def test_nobody_waits_for_what_would_make_them_late(patient):
+@pytest.mark.usefixtures("patient")
+async def test_nobody_waits_for_what_would_make_them_late():
     async with serving(run_s={1: 0.01, 2: 30.0}) as (scheduler, batcher, network):
         tasks = ask(batcher, 1, within_s=20.0)
         await settled()
@@ -113,7 +118,8 @@ async def test_nobody_waits_for_what_would_make_them_late(patient):
     assert network.sizes == [1]
 
 
-async def test_who_leaves_during_the_wait_is_not_run(patient):
+@pytest.mark.usefixtures("patient")
+async def test_who_leaves_during_the_wait_is_not_run():
     async with serving() as (scheduler, batcher, network):
         (task,) = ask(batcher, 1)
         await settled()
@@ -123,7 +129,8 @@ async def test_who_leaves_during_the_wait_is_not_run(patient):
         assert (network.sizes, scheduler._timers) == ([4], {})
 
 
-async def test_closing_ends_the_wait(patient):
+@pytest.mark.usefixtures("patient")
+async def test_closing_ends_the_wait():
     async with serving() as (scheduler, batcher, network):
         (task,) = ask(batcher, 1)
         await settled()

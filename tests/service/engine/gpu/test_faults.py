@@ -33,10 +33,9 @@ def test_faults_are_told_by_their_words(words, fault):
 
 
 def test_what_an_error_was_raised_from_counts():
-    try:
-        raise ArtifactError("ONNX Runtime cannot load the model: RuntimeException") from RuntimeError(ARENA)
-    except ArtifactError as error:
-        assert fault_of(error) == "out_of_memory"
+    error = ArtifactError("ONNX Runtime cannot load the model: RuntimeException")
+    error.__cause__ = RuntimeError(ARENA)
+    assert fault_of(error) == "out_of_memory"
 
 
 def test_python_too_can_run_out_of_memory():

@@ -42,8 +42,7 @@ class Machine:
 
 class Device:
     provider = "CUDAExecutionProvider"
-    digest, metadata = "sha256:1", {}
-    inputs = outputs = {"x": (1,)}
+    digest = "sha256:1"
     graphs = pinned = True
 
     def __init__(self, machine: Machine) -> None:
@@ -51,6 +50,7 @@ class Device:
         if machine.opens < 0:
             raise RuntimeError("CUDA failure 100: no CUDA-capable device is detected")
         self.machine, self.largest, self.open = machine, 32, True
+        self.metadata, self.inputs, self.outputs = {}, {"x": (1,)}, {"y": (1,)}
 
     def shrink(self) -> bool:
         smaller = self.largest > 1
@@ -65,7 +65,7 @@ class Device:
         self.open = False
         self.machine.closed += 1
 
-    def __call__(self, tensors, names=()):
+    def __call__(self, tensors, names=()):  # noqa: ARG002  a network is asked for outputs by name
         if not self.open:
             raise RuntimeError("cannot schedule new futures after shutdown")
         size = min(len(tensors["x"]), self.largest)
@@ -83,7 +83,7 @@ class Cpu:
     def __init__(self, machine: Machine) -> None:
         self.machine = machine
 
-    def __call__(self, tensors, names=()):
+    def __call__(self, tensors, names=()):  # noqa: ARG002  as above
         self.machine.ran.append(f"cpu {len(tensors['x'])}")
         return {"y": np.float32(self.machine.cpu) * tensors["x"]}
 
@@ -156,7 +156,7 @@ def test_a_session_that_does_not_reproduce_the_golden_case_never_answers():
     machine = Machine(LOST)
     ladder = proved(machine)
     verdicts = iter([False, True, True])
-    ladder.hold_to(lambda outputs: next(verdicts))  # the new session, then the CPU twice
+    ladder.hold_to(lambda _: next(verdicts))  # the new session, then the CPU twice
     assert ladder(batch(2)).provider == "CPUExecutionProvider"
     assert machine.closed == 2
 
@@ -225,7 +225,7 @@ def test_who_schedules_is_told_instead():
 def test_a_warm_up_that_runs_out_of_memory_leaves_out_the_largest(monkeypatch):
     machine = Machine()
 
-    def warm(self, study):
+    def warm(self, _):
         if self.largest > 4:
             raise RuntimeError(MEMORY)
         return {1: 0.1}

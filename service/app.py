@@ -19,6 +19,7 @@ from models.decode import Limits
 from models.decode.selftest import Tested
 from models.explain import FOLDER
 from models.golden import Golden
+from models.levels import uploads
 from models.prediction import DECODE
 from models.spec import answer_names
 from service import __version__
@@ -47,8 +48,9 @@ from service.telemetry import Metrics, current_request, fault, log
 
 T = TypeVar("T")
 OpenNetwork = Callable[[Path, Device], Runtime | Ladder]
+OPEN: OpenNetwork = partial(open_network, uploads=uploads)
 FILES = {"fp32": ("model.onnx", "golden.npz")}  # a variant's are named after it
-MADE_FOR = {"int8": ("cpu",), "fp16": ("cuda", "tensorrt")}
+MADE_FOR = {"int8": ("cpu",), "fp16": ("cuda", "tensorrt"), "fp16u8": ("cuda", "tensorrt")}
 DEVICE_SLOTS = 2  # on a GPU: one batch runs, one is put together
 MAX_DECODERS = 8  # beyond it the network is the limit, and every process costs 100 MB
 
@@ -74,7 +76,7 @@ class Artifact:
         return self.run(wide)
 
 
-def create_app(settings: Settings, open_network: OpenNetwork = open_network) -> FastAPI:
+def create_app(settings: Settings, open_network: OpenNetwork = OPEN) -> FastAPI:
     """The service. Artifacts are verified here; what runs is started by the lifespan, and proves itself before it is ready.
 
     Parameters
@@ -118,7 +120,7 @@ def create_app(settings: Settings, open_network: OpenNetwork = open_network) -> 
     return app
 
 
-def open_artifacts(settings: Settings, open_network: OpenNetwork = open_network) -> Iterator[Artifact]:
+def open_artifacts(settings: Settings, open_network: OpenNetwork = OPEN) -> Iterator[Artifact]:
     """Load and verify what the settings ask for: spec digest, tensors, provider, and what it was trained on."""
     unknown = set(settings.models) - set(SPECS)
     if unknown:
@@ -144,7 +146,7 @@ def _device(settings: Settings, model: str, variant: str) -> Device:
     """Where a model runs, and what it may use of it. The engines of TensorRT have a folder for each graph."""
     cache = Path(settings.cache) / "tensorrt" / f"{model}-{variant}" if settings.cache else None
     memory = settings.gpu_memory_mb << 20
-    return Device(settings.provider, memory, variant == "fp16", cache, settings.cuda_graphs, settings.max_batch_size)
+    return Device(settings.provider, memory, variant.startswith("fp16"), cache, settings.cuda_graphs, settings.max_batch_size)
 
 
 @asynccontextmanager

@@ -36,8 +36,8 @@ class Settings(BaseSettings):
     )
     gpu_memory_mb: int = Field(0, ge=0, description="Memory of the GPU for one model, in MiB. 0 sets no limit.")
     cuda_graphs: bool = Field(default=True, description="Capture CUDA graphs, where they give the same answer as without.")
-    variants: Annotated[dict[str, Literal["int8", "fp16"]], NoDecode] = Field(
-        {}, description="Faster variants to serve, as bmd=int8,chest=int8: only certified ones. int8 is for cpu, fp16 for GPUs.",
+    variants: Annotated[dict[str, Literal["int8", "fp16", "fp16u8"]], NoDecode] = Field(
+        {}, description="Faster variants to serve, as bmd=int8,chest=int8: only certified ones. int8 is for cpu, fp16 and fp16u8 for GPUs.",
     )
     cache: str = Field("", description="Folder that keeps what was measured or built for this machine. Empty does it at every start.")
     threads: int = Field(0, ge=0, description="Inferences side by side. 0 takes the cores that the container grants, on a GPU two.")

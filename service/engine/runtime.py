@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any, Protocol
 
 import numpy as np
 import onnxruntime as ort
@@ -15,6 +16,26 @@ from service.engine.providers import NAMES, REMEDY, Device, Provider, chain, str
 from service.errors import ArtifactError
 
 Tensors = dict[str, NDArray[np.float32]]
+Feeds = dict[str, NDArray[Any]]
+
+
+class Upload(Protocol):
+    """How an input is told to a graph that reads bytes: (..., C, H, W) float32 -> (..., 1, H, W) uint8."""
+
+    channels: int
+
+    def __call__(self, tensor: NDArray[np.float32]) -> NDArray[np.uint8]:
+        """Encode."""
+
+
+Uploads = Callable[[Mapping[str, str]], Mapping[str, Upload]]  # properties of a file -> its inputs that are bytes
+
+
+def no_uploads(properties: Mapping[str, str]) -> Mapping[str, Upload]:  # noqa: ARG001
+    """Every input is float32."""
+    return {}
+
+
 MAX_ARTIFACT_BYTES = 1 << 30  # four times the largest network here; a file beyond it is not one of ours
 
 
@@ -27,6 +48,8 @@ class Runtime:
         A single-file ONNX model. It is loaded from its bytes, so that no external data can be read from elsewhere.
     device
         Where it runs. "cuda" fails where there is no CUDA: there is no silent step back to the CPU.
+    uploads
+        Says by the file's properties which inputs it reads as bytes. They are given as float32 all the same.
     single
         Whether the batch axis is fixed to one case.
     threads
@@ -38,20 +61,28 @@ class Runtime:
         The file is absent, too large, not a single-file ONNX model, or not float32 throughout.
     """
 
-    def __init__(self, path: Path, device: Device | Provider = "cpu", *, single: bool = False, threads: int = 1) -> None:
+    def __init__(
+        self, path: Path, device: Device | Provider = "cpu", *, uploads: Uploads = no_uploads, single: bool = False, threads: int = 1
+    ) -> None:
         model = _read(path)
         self.digest = "sha256:" + hashlib.sha256(model).hexdigest()
         self.session = _session(model, Device(device) if isinstance(device, str) else device, threads)
         self.provider: str = self.session.get_providers()[0]
         self.metadata: dict[str, str] = dict(self.session.get_modelmeta().custom_metadata_map)
-        self.inputs = _shapes(self.session.get_inputs(), single=single)
+        self._uploads = uploads(self.metadata)
+        inputs = self.session.get_inputs()
+        self.inputs = _shapes([node for node in inputs if node.name not in self._uploads], single=single) | _bytes(inputs, self._uploads)
         self.outputs = _shapes(self.session.get_outputs(), single=single)
 
     def __call__(self, tensors: Mapping[str, NDArray[np.float32]], names: Sequence[str] = ()) -> Tensors:
         """Run once. `tensors` are exactly the network's inputs, shaped (B, ...); `names` the outputs wanted, all where there are none."""
         self.check(tensors)
         wanted = list(names or self.outputs)
-        return dict(zip(wanted, self.session.run(wanted, dict(tensors)), strict=True))
+        return dict(zip(wanted, self.session.run(wanted, self.feeds(tensors)), strict=True))
+
+    def feeds(self, tensors: Mapping[str, NDArray[np.float32]]) -> Feeds:
+        """The tensors as the graph reads them."""
+        return {name: self._uploads[name](tensor) if name in self._uploads else tensor for name, tensor in tensors.items()}
 
     def check(self, tensors: Mapping[str, NDArray[np.float32]]) -> None:
         """Refuse what the network does not read."""
@@ -76,13 +107,13 @@ def _session(model: bytes, device: Device, threads: int) -> ort.InferenceSession
     name = NAMES[device.provider]
     if name not in ort.get_available_providers():
         raise ArtifactError(f"this build of ONNX Runtime has no {name}", hint=REMEDY[device.provider])
-    inputs: dict[str, tuple[int, ...]] = {}
+    shapes: dict[str, tuple[int, ...]] = {}
     if device.provider == "tensorrt":
         os.environ["NVIDIA_TF32_OVERRIDE"] = "0"  # the one way to tell TensorRT: https://github.com/microsoft/onnxruntime/issues/26029
-        inputs = _shapes(_session(model, Device(), threads).get_inputs(), single=False)
+        shapes = {node.name: tuple(node.shape[1:]) for node in _session(model, Device(), threads).get_inputs()}
     try:
         # Without enable_fallback=0, ONNX Runtime goes on with the CPU where a GPU fails, in the middle of a run: it prints, and no more.
-        providers = chain(device, inputs)
+        providers = chain(device, shapes)
         session = ort.InferenceSession(model, _session_options(device.provider, threads), providers=providers, enable_fallback=0)
     except Exception as error:  # ONNX Runtime has a class for each fault, and no base for them all
         raise ArtifactError(f"ONNX Runtime cannot load the model: {type(error).__name__}") from error
@@ -121,3 +152,12 @@ def _shapes(nodes: list[ort.NodeArg], *, single: bool) -> dict[str, tuple[int, .
             axis = "one case" if single else "a free batch axis"
             raise ArtifactError(f"tensor {node.name} is {node.type} {node.shape}, not float32 with {axis}")
     return {node.name: tuple(node.shape[1:]) for node in nodes}
+
+
+def _bytes(nodes: list[ort.NodeArg], uploads: Mapping[str, Upload]) -> dict[str, tuple[int, ...]]:
+    """Name -> the shape, without the batch axis, of what is given for inputs that are read as bytes (B, 1, H, W)."""
+    read = {node.name: node for node in nodes if node.name in uploads}
+    for node in read.values():
+        if node.type != "tensor(uint8)" or len(node.shape) != 4 or node.shape[1] != 1 or isinstance(node.shape[0], int):
+            raise ArtifactError(f"tensor {node.name} is {node.type} {node.shape}, not uint8 of one channel with a free batch axis")
+    return {name: (uploads[name].channels, *node.shape[2:]) for name, node in read.items()}

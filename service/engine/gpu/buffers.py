@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import onnxruntime as ort
+from numpy.typing import NDArray
 
-from service.engine.runtime import Runtime, Tensors
+from service.engine.runtime import Feeds, Runtime, Tensors
 
 BUCKETS = (1, 2, 4, 8, 16, 32)
 NO_GRAPH = -1  # of `gpu_graph_id`: neither capture nor replay
@@ -32,15 +34,16 @@ class Buffers:
         self.bucket = bucket
         self._session = runtime.session
         self._binding = runtime.session.io_binding()
-        self._inputs = {name: self._allocated(shape, place) for name, shape in runtime.inputs.items()}
-        self._outputs = {name: self._allocated(shape, place) for name, shape in runtime.outputs.items()}
+        self._inputs = {name: self._allocated(like, place) for name, like in empty(runtime, bucket).items()}
+        made = {name: np.empty((bucket, *shape), np.float32) for name, shape in runtime.outputs.items()}
+        self._outputs = {name: self._allocated(like, place) for name, like in made.items()}
         for name, value in self._inputs.items():
             self._binding.bind_ortvalue_input(name, value)
         for name, value in self._outputs.items():
             self._binding.bind_ortvalue_output(name, value)
         self._graph, self._plain = _options(bucket), _options(NO_GRAPH)
 
-    def __call__(self, rows: Tensors, count: int, names: Sequence[str], *, graph: bool) -> Tensors:
+    def __call__(self, rows: Feeds, count: int, names: Sequence[str], *, graph: bool) -> Tensors:
         """Run `rows` (bucket, ...), of which the first `count` are asked for; the outputs `names` of those (count, ...).
 
         With `graph`, the third run captures a CUDA graph under the bucket's number, and later ones replay it.
@@ -50,8 +53,13 @@ class Buffers:
         self._session.run_with_iobinding(self._binding, self._graph if graph else self._plain)
         return {name: np.array(self._outputs[name].numpy()[:count]) for name in names}  # a copy: the next batch overwrites the buffer
 
-    def _allocated(self, shape: tuple[int, ...], place: str) -> ort.OrtValue:
-        return ort.OrtValue.ortvalue_from_shape_and_type((self.bucket, *shape), np.float32, place, 0)
+    def _allocated(self, like: NDArray[Any], place: str) -> ort.OrtValue:
+        return ort.OrtValue.ortvalue_from_shape_and_type(like.shape, like.dtype, place, 0)
+
+
+def empty(runtime: Runtime, count: int) -> Feeds:
+    """Room for what the graph reads, of so many requests."""
+    return runtime.feeds({name: np.zeros((count, *shape), np.float32) for name, shape in runtime.inputs.items()})
 
 
 def _options(graph: int) -> ort.RunOptions:

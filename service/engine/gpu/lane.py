@@ -12,19 +12,23 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from queue import SimpleQueue
+from typing import TypeVar
 
 import numpy as np
 
-from service.engine.gpu.buffers import Buffers, buckets
+from service.engine.gpu.buffers import Buffers, buckets, empty
 from service.engine.gpu.faults import fault_of
 from service.engine.gpu.pinned import PageLock
 from service.engine.providers import NAMES
-from service.engine.runtime import Runtime, Tensors
+from service.engine.runtime import Feeds, Runtime, Tensors
 
 STAGED = 2  # batches in flight: one that runs, one that is put together
 WARMING = 4  # runs of each bucket: two allocate, the third captures its graph, the fourth replays it
 TIMED = 5
 CLOSE = {"rtol": 1e-4, "atol": 1e-5}  # of a graph to the same run without: the kernels are the same
+
+
+Rows = TypeVar("Rows", Tensors, Feeds)
 
 
 class GraphError(RuntimeError):
@@ -69,12 +73,12 @@ class Lane:
                 break
         self._buckets = tuple(self._buffers)
 
-    def _staging(self) -> SimpleQueue[Tensors]:
+    def _staging(self) -> SimpleQueue[Feeds]:
         """Host memory for the largest bucket, page-locked where there is CUDA."""
-        staged: SimpleQueue[Tensors] = SimpleQueue()
+        staged: SimpleQueue[Feeds] = SimpleQueue()
         locked = []
         for _ in range(STAGED):
-            rows = {name: np.zeros((self.largest, *shape), np.float32) for name, shape in self.inputs.items()}
+            rows = empty(self._runtime, self.largest)
             locked += [self._lock(tensor) for tensor in rows.values()]
             staged.put(rows)
         self.pinned = all(locked)
@@ -117,13 +121,13 @@ class Lane:
         count = len(next(iter(tensors.values())))
         staged = self._staged.get()
         try:
-            for name, tensor in tensors.items():
+            for name, tensor in self._runtime.feeds(tensors).items():
                 staged[name][:count] = tensor
             return self._thread.submit(self._run, staged, count, names).result()
         finally:
             self._staged.put(staged)
 
-    def _run(self, staged: Tensors, count: int, names: list[str]) -> Tensors:
+    def _run(self, staged: Feeds, count: int, names: list[str]) -> Tensors:
         """Each as many as fit, padded with the first of them: never another patient's, and nothing that a network refuses."""
         parts = []
         for start in range(0, count, self.largest):
@@ -153,7 +157,7 @@ class Lane:
     def _timed(self, study: Tensors) -> dict[int, float]:
         names, took_s = list(self.outputs), dict[int, float]()
         for bucket, buffers in self._buffers.items():
-            rows = {name: np.repeat(tensor[np.newaxis], bucket, 0) for name, tensor in study.items()}
+            rows = self._runtime.feeds({name: np.repeat(tensor[np.newaxis], bucket, 0) for name, tensor in study.items()})
             plain = buffers(rows, bucket, names, graph=False)
             run = partial(buffers, rows, bucket, names, graph=self.graphs)
             for _ in range(WARMING):
@@ -164,8 +168,8 @@ class Lane:
         return took_s
 
 
-def _rows(tensors: Tensors, start: int, count: int) -> Tensors:
-    return {name: tensor[start : start + count] for name, tensor in tensors.items()}
+def _rows(tensors: Rows, start: int, count: int) -> Rows:
+    return {name: tensor[start : start + count] for name, tensor in tensors.items()}  # type: ignore[return-value]  # the same kind of arrays
 
 
 def _joined(parts: list[Tensors]) -> Tensors:

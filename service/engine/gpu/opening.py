@@ -9,12 +9,12 @@ from service.engine.gpu.faults import fault_of
 from service.engine.gpu.ladder import Ladder
 from service.engine.gpu.lane import Lane
 from service.engine.providers import Device
-from service.engine.runtime import Runtime
+from service.engine.runtime import Runtime, Uploads, no_uploads
 from service.errors import ArtifactError, ServiceError
 
 
-def open_network(path: Path, device: Device) -> Runtime | Ladder:
-    """The network of a file on a device.
+def open_network(path: Path, device: Device, uploads: Uploads = no_uploads) -> Runtime | Ladder:
+    """The network of a file on a device; `uploads` as for `Runtime`.
 
     Raises
     ------
@@ -23,7 +23,7 @@ def open_network(path: Path, device: Device) -> Runtime | Ladder:
     """
     if device.provider == "cpu":
         return Runtime(path)
-    opens = Reopened(path, device)
+    opens = Reopened(path, device, uploads=uploads)
     try:
         return Ladder(opens.on_device, opens.on_cpu)
     except ServiceError:
@@ -36,8 +36,9 @@ def open_network(path: Path, device: Device) -> Runtime | Ladder:
 class Reopened:
     """Opens the same file again and again, and refuses another: `digest` is the file's, or that of the first time."""
 
-    def __init__(self, path: Path, device: Device, digest: str = "") -> None:
+    def __init__(self, path: Path, device: Device, digest: str = "", uploads: Uploads = no_uploads) -> None:
         self._path = path
+        self._uploads = uploads
         self._device = device
         self._digest = digest
 
@@ -48,10 +49,10 @@ class Reopened:
 
     def on_cpu(self) -> Runtime:
         """One thread for a run, as everywhere on the CPU."""
-        return self._same(Runtime(self._path))
+        return self._same(Runtime(self._path, uploads=self._uploads))
 
     def _opened(self, graphs: bool) -> Runtime:  # noqa: FBT001  `Lane` calls it, with nothing else
-        return self._same(Runtime(self._path, replace(self._device, graphs=graphs)))
+        return self._same(Runtime(self._path, replace(self._device, graphs=graphs), uploads=self._uploads))
 
     def _same(self, runtime: Runtime) -> Runtime:
         self._digest = self._digest or runtime.digest

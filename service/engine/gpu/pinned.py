@@ -6,7 +6,6 @@ import ctypes
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
 MAPS = Path("/proc/self/maps")
@@ -27,9 +26,9 @@ class PageLock:
     def __init__(self, maps: Path = MAPS, cuda: Any = None) -> None:  # noqa: ANN401  a library has no type
         found = loaded(maps)
         self._cuda = cuda or (ctypes.CDLL(found) if found else None)
-        self._locked: list[NDArray[np.float32]] = []  # memory must outlive its lock
+        self._locked: list[NDArray[Any]] = []  # memory must outlive its lock
 
-    def __call__(self, array: NDArray[np.float32]) -> bool:
+    def __call__(self, array: NDArray[Any]) -> bool:
         """Lock the pages of an array; whether that was possible. One that stays unlocked is copied more slowly, and as rightly."""
         if self._cuda is None:
             return False

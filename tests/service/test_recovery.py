@@ -6,15 +6,22 @@ No GPU is needed: the device is the real engine on the CPU, which calls itself a
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
+import shutil
 from contextlib import asynccontextmanager
 from pathlib import Path
 
 import httpx
+import numpy as np
+import onnx
 import pytest
 
 from models import SPECS
-from models.study import Part, Study
+from models.decode import Limits
+from models.golden import Golden
+from models.levels import uploads
+from models.study import Part, Study, read_study
 from service.app import create_app
 from service.engine.gpu.ladder import Ladder
 from service.engine.gpu.lane import Lane
@@ -25,6 +32,7 @@ from service.errors import ArtifactError
 from service.settings import Settings
 from tests.service.artifact import build_artifact
 from tests.service.studies import METADATA, hip_dicom, hip_png
+from training.upload import in_levels
 
 CUDA, CPU = "CUDAExecutionProvider", "CPUExecutionProvider"
 MEMORY, LOST = "Failed to allocate memory for requested buffer of size 1", "CUDA failure 700: an illegal memory access was encountered"
@@ -35,7 +43,7 @@ class Gpu(Lane):
     """A lane that says it is a GPU, and fails while there are `faults`."""
 
     def __init__(self, path: Path, faults: list[str]) -> None:
-        super().__init__(lambda graphs: Runtime(path), 8)  # noqa: ARG005
+        super().__init__(lambda graphs: Runtime(path, uploads=uploads), 8)  # noqa: ARG005
         self.provider = CUDA
         self.faults = faults
 
@@ -62,7 +70,8 @@ class Machine:
                 raise RuntimeError("CUDA failure 100: no CUDA-capable device is detected")
             return Gpu(path, self.faults)
 
-        return Ladder(open_device, Reopened(path, device, Runtime(path).digest).on_cpu, sleep=self.slept.append)
+        opens = Reopened(path, device, Runtime(path, uploads=uploads).digest, uploads)
+        return Ladder(open_device, opens.on_cpu, sleep=self.slept.append)
 
 
 @asynccontextmanager
@@ -186,6 +195,32 @@ async def test_an_error_of_the_network_is_not_taken_for_one_of_the_gpu(artifacts
         assert (await ask(client)).status_code == 500
         assert (await ask(client)).status_code == 200
         assert (await client.get("/models/bmd")).json()["execution"]["device"]["state"] == "full"
+
+
+async def test_a_variant_that_reads_bytes_is_served_and_survives_its_gpu(artifacts, tmp_path):
+    folder = Path(shutil.copytree(artifacts, tmp_path / "artifacts")) / "bmd"
+    model = in_levels(onnx.load(folder / "model.onnx"), SPECS["bmd"])
+    said = {entry.key: entry.value for entry in model.metadata_props}
+    onnx.helper.set_model_props(model, said | {"variant": json.dumps({"kind": "fp16u8", "certified": True, "reasons": []})})
+    onnx.save(model, folder / "fp16u8.onnx")
+    golden, runtime = Golden.load(folder / "golden.npz"), Runtime(folder / "fp16u8.onnx", uploads=uploads)
+    tensors = read_study(SPECS["bmd"], golden.study, Limits()).tensors
+    outputs = runtime({name: tensor[np.newaxis] for name, tensor in tensors.items()})
+    Golden(golden.study, {name: output[0] for name, output in outputs.items()}).save(folder / "fp16u8.npz")
+
+    machine = Machine()
+    async with running(folder.parent, machine) as (_, client):
+        exact = value(await ask(client))
+    async with running(folder.parent, machine, variants={"bmd": "fp16u8"}) as (_, client):
+        first = await ask(client)
+        assert value(first) == pytest.approx(exact, abs=1e-3)
+        machine.faults.append(LOST)
+        machine.gone = True
+        second = await ask(client)
+        assert (provider(first), provider(second)) == (CUDA, CPU)
+        assert value(first) == value(second)
+        assert second.json()["model"]["variant"] == "fp16u8"
+    assert machine.asked[-1].half
 
 
 @pytest.mark.parametrize("name", ["cuda", "tensorrt"])

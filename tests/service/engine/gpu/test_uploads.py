@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -28,13 +29,11 @@ def save(path: Path, shape: tuple[int | str, ...] = ("batch", 1, 6, 5)) -> Path:
         helper.make_node("ReduceSum", ["float", "axes"], ["sum"], keepdims=0),
         helper.make_node("Unsqueeze", ["sum", "one"], ["column"]), helper.make_node("Add", ["column", "table"], ["y"]),
     ]
-    inputs = [
-        helper.make_tensor_value_info("image", TensorProto.UINT8, shape), helper.make_tensor_value_info("table", TensorProto.FLOAT, ["batch", 2]),
-    ]  # fmt: skip
-    outputs = [helper.make_tensor_value_info("y", TensorProto.FLOAT, ["batch", 2])]
+    table, answer = (helper.make_tensor_value_info(name, TensorProto.FLOAT, ["batch", 2]) for name in ("table", "y"))
+    inputs, outputs = [helper.make_tensor_value_info("image", TensorProto.UINT8, shape), table], [answer]
     graph = helper.make_graph(nodes, "sum", inputs, outputs, [axes, numpy_helper.from_array(np.array([1]), "one")])
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=10)
-    helper.set_model_props(model, {"levels": '{"image": [3, %r, %r]}' % (LEVELS.scale, LEVELS.offset)})
+    helper.set_model_props(model, {"levels": json.dumps({"image": LEVELS})})
     onnx.save(model, path)
     return path
 

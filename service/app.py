@@ -157,6 +157,9 @@ async def serve_models(
     on_cpu = settings.threads or cores.available()
     slots = on_cpu if settings.provider == "cpu" else settings.threads or DEVICE_SLOTS
     async with AsyncExitStack() as stack:
+        for each in artifacts:
+            if isinstance(each.runtime, Ladder):
+                stack.callback(each.runtime.close)  # after the scheduler: nobody waits for it any more
         scheduler = Scheduler(slots, max_queue_size=settings.max_queue_size, max_slots=on_cpu, on_drop=partial(metrics.dropped, INFER))
         await stack.enter_async_context(scheduler)
         gate = None
@@ -178,7 +181,6 @@ async def serve_models(
             metrics.watch_wait(spec.name, predictor.wait_s)
             metrics.engine_degraded.labels(spec.name).set(0)
             if isinstance(artifact.runtime, Ladder):
-                stack.callback(artifact.runtime.close)
                 Following(artifact.runtime, infer, predictor, metrics, partial(scheduler.resize, on_cpu)).start()
         yield predictors
 

@@ -22,7 +22,9 @@ Feeds = dict[str, NDArray[Any]]
 class Upload(Protocol):
     """How an input is told to a graph that reads bytes: (..., C, H, W) float32 -> (..., 1, H, W) uint8."""
 
-    channels: int
+    @property
+    def channels(self) -> int:
+        """C."""
 
     def __call__(self, tensor: NDArray[np.float32]) -> NDArray[np.uint8]:
         """Encode."""

@@ -169,7 +169,7 @@ class Lane:
 
 
 def _rows(tensors: Rows, start: int, count: int) -> Rows:
-    return {name: tensor[start : start + count] for name, tensor in tensors.items()}  # type: ignore[return-value]  # the same kind of arrays
+    return {name: tensor[start : start + count] for name, tensor in tensors.items()}
 
 
 def _joined(parts: list[Tensors]) -> Tensors:

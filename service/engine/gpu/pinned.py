@@ -25,7 +25,7 @@ class PageLock:
 
     def __init__(self, maps: Path = MAPS, cuda: Any = None) -> None:  # noqa: ANN401  a library has no type
         found = loaded(maps)
-        self._cuda = cuda or (ctypes.CDLL(found) if found else None)
+        self._cuda: Any = cuda or (ctypes.CDLL(found) if found else None)
         self._locked: list[NDArray[Any]] = []  # memory must outlive its lock
 
     def __call__(self, array: NDArray[Any]) -> bool:

@@ -79,10 +79,7 @@ class Artifact:
 def create_app(settings: Settings, open_network: OpenNetwork = OPEN) -> FastAPI:
     """The service. Artifacts are verified here; what runs is started by the lifespan, and proves itself before it is ready.
 
-    Parameters
-    ----------
-    open_network
-        Opens a file on a device; tests give one whose GPU fails.
+    `open_network` opens a file on a device: tests give one whose GPU fails.
 
     Raises
     ------

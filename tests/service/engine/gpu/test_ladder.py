@@ -240,3 +240,18 @@ def test_closing_releases_the_device_once():
     machine.ladder.close()
     machine.ladder.close()
     assert machine.closed == 1
+
+
+def test_a_new_session_that_fails_in_its_warm_up_is_released(monkeypatch):
+    machine = Machine(LOST)
+    ladder = proved(machine)
+    monkeypatch.setattr(Device, "warm", lambda self, study: (_ for _ in ()).throw(RuntimeError(LOST)))  # noqa: ARG005
+    assert ladder(batch(2)).provider == "CPUExecutionProvider"
+    assert machine.closed == 2
+
+
+def test_on_the_cpu_a_study_can_still_be_prepared():
+    machine = Machine(LOST, opens=1)
+    ladder = proved(machine)
+    ladder(batch(2))
+    assert dict(ladder.prepare(STUDY)) == {}

@@ -1,4 +1,4 @@
-"""Pictures as 256 grey levels: what a graph reads in place of float32 if it was made and certified so. A twelfth of the bytes to upload.
+"""Pictures as 256 grey levels: what a graph reads in place of float32 if it was made and certified so. A twelfth of three channels' bytes.
 
 The channels of a picture are one picture, normalised for each channel: one channel tells it, and the graph normalises it again.
 """

@@ -40,22 +40,21 @@ class Following:
     def _moved(self, fault: Fault, placement: Placement) -> None:
         identity = self._predictor.identity
         spec = identity.spec
-        modes, ladder = self._infer.modes, self._ladder
-        size = 1 if placement.degraded else min(modes.max_batch_size, ladder.largest)
+        modes, ladder, lost = self._infer.modes, self._ladder, placement.state == "lost"
+        size = 1 if placement.degraded or lost else min(modes.max_batch_size, ladder.largest)
         self._infer.move(replace(modes, max_batch_size=size, placement=placement), ladder.alone_s)
         self._metrics.engine_faults.labels(spec.name, fault).inc()
         self._metrics.engine_degraded.labels(spec.name).set(placement.degraded)
         told = {"model": spec.name, "kind": fault, "provider": placement.provider}
-        if not placement.degraded:
-            log.warning("the GPU failed, and was recovered: %s", placement.state, extra=told)
-            return
-        labels = (spec.name, spec.version, identity.digest)
-        self._metrics.model_info.remove(*labels, identity.provider, identity.training_data)
-        self._metrics.model_info.labels(*labels, placement.provider, identity.training_data).set(1)
-        if placement.state == "lost":
+        if lost:
             self._predictor.state = "failed"
             self._metrics.model_ready.labels(spec.name, spec.version).set(0)
             log.error("the GPU is lost, and the CPU did not reproduce the golden case: out of service", extra=told)
-            return
-        self._on_degraded()
-        log.error("the GPU is lost: the CPU answers until the service is restarted", extra=told)
+        elif placement.degraded:
+            labels = (spec.name, spec.version, identity.digest)
+            self._metrics.model_info.remove(*labels, identity.provider, identity.training_data)
+            self._metrics.model_info.labels(*labels, placement.provider, identity.training_data).set(1)
+            self._on_degraded()
+            log.error("the GPU is lost: the CPU answers until the service is restarted", extra=told)
+        else:
+            log.warning("the GPU failed, and was recovered: %s", placement.state, extra=told)

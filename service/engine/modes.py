@@ -40,8 +40,8 @@ class Placement:
 
     @property
     def degraded(self) -> bool:
-        """Whether it does not run where it was asked to."""
-        return self.state in {"degraded", "lost"}
+        """Whether it answers, and not from where it was asked to."""
+        return self.state == "degraded"
 
 
 @dataclass(frozen=True)
@@ -76,7 +76,7 @@ class Modes:
 
     @property
     def degraded(self) -> bool:
-        """Whether it does not run where it was asked to."""
+        """Whether it answers, and not from where it was asked to."""
         return self.placement is not None and self.placement.degraded
 
     @property

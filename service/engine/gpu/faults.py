@@ -10,7 +10,7 @@ Fault = Literal["out_of_memory", "device_lost"]
 # Error codes of the CUDA runtime API, section "Data types used by CUDA Runtime", cudaError: after these the context is of no more use.
 LOST_CODES = frozenset({46, 100, 101, 201, 214, 219, 220, 226, *range(700, 800), 802, 999})  # no device, ECC, NVLink, kernels that failed
 OUT_OF_MEMORY_CODE = 2
-CODE = re.compile(r"CUDA (?:failure|error)\s*(?:code\s*)?(\d+)", re.IGNORECASE)
+CODE = re.compile(r"CUDA (?:failure|error)[\s:]*(?:code[\s:]*)?(\d+)", re.IGNORECASE)
 OUT_OF_MEMORY = re.compile(r"out of memory|failed to allocate memory|_ALLOC_FAILED|BFCArena.*Available memory|OutOfMemory", re.IGNORECASE)
 LOST = re.compile(
     r"device-side|illegal memory access|unspecified launch failure|uncorrectable|\bECC\b|GPU (?:is lost|has fallen off)"

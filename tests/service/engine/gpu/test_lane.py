@@ -15,6 +15,7 @@ from service.engine.runtime import Runtime
 from service.errors import ArtifactError
 from tests.service.engine.gpu.graphs import first, save, studies
 
+ARTIFACTS = Path(__file__).parents[4] / "artifacts"
 OUT_OF_MEMORY = "CUDA failure 2: out of memory ; GPU=0"
 
 
@@ -56,6 +57,19 @@ def test_every_batch_size_answers_as_each_study_alone(lane, alone, count):
     assert answered.keys() == expected.keys()
     for name, output in answered.items():
         assert output.tobytes() == expected[name].tobytes(), name
+
+
+@pytest.mark.parametrize("name", ["bmd", "breast", "chest", "alzheimer"])
+def test_padding_changes_no_bit_of_the_networks_that_are_served(name):
+    path = ARTIFACTS / name / "model.onnx"
+    runtime, rng = Runtime(path), np.random.default_rng(2)
+    batch = {key: rng.random((3, *shape), dtype=np.float32).round(0 if len(shape) < 3 else 7) for key, shape in runtime.inputs.items()}
+    lane = Lane(lambda graphs: Runtime(path), 4)  # noqa: ARG005
+    padded = lane(batch)
+    lane.close()
+    for row in range(3):
+        single = runtime({key: tensor[row : row + 1] for key, tensor in batch.items()})
+        assert all(padded[key][row].tobytes() == single[key][0].tobytes() for key in single)
 
 
 def test_only_what_is_asked_for_is_copied_back(lane, alone):

@@ -28,6 +28,7 @@ class Following:
     def __init__(self, ladder: Ladder, infer: Batcher, predictor: Predictor, metrics: Metrics, on_degraded: Callable[[], None]) -> None:
         self._ladder = ladder
         self._infer = infer
+        self._most = infer.modes.max_batch_size  # as it was asked for: a new session has room for it again
         self._predictor = predictor
         self._metrics = metrics
         self._on_degraded = on_degraded
@@ -41,7 +42,7 @@ class Following:
         identity = self._predictor.identity
         spec = identity.spec
         modes, ladder, lost = self._infer.modes, self._ladder, placement.state == "lost"
-        size = 1 if placement.degraded or lost else min(modes.max_batch_size, ladder.largest)
+        size = 1 if placement.degraded or lost else min(self._most, ladder.largest)
         self._infer.move(replace(modes, max_batch_size=size, placement=placement), ladder.alone_s)
         self._metrics.engine_faults.labels(spec.name, fault).inc()
         self._metrics.engine_degraded.labels(spec.name).set(placement.degraded)

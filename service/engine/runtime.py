@@ -115,6 +115,8 @@ def _session(model: bytes, device: Device, threads: int) -> ort.InferenceSession
         shapes = {node.name: tuple(node.shape[1:]) for node in _session(model, Device(), threads).get_inputs()}
     try:
         # Without enable_fallback=0, ONNX Runtime goes on with the CPU where a GPU fails, in the middle of a run: it prints, and no more.
+        if device.provider == "tensorrt" and device.cache is not None:
+            device.cache.mkdir(parents=True, exist_ok=True)
         providers = chain(device, shapes)
         session = ort.InferenceSession(model, _session_options(device.provider, threads), providers=providers, enable_fallback=0)
     except Exception as error:  # ONNX Runtime has a class for each fault, and no base for them all

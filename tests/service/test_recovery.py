@@ -131,6 +131,17 @@ async def test_a_lost_device_that_comes_back_is_used_again(artifacts):
         assert (await client.get("/models/bmd")).json()["execution"]["device"]["state"] == "rebuilt"
 
 
+async def test_a_new_session_has_room_for_the_largest_batches_again(artifacts):
+    machine = Machine()
+    async with running(artifacts, machine) as (_, client):
+        machine.faults += [MEMORY]
+        await ask(client)
+        assert (await client.get("/models/bmd")).json()["execution"]["max_batch_size"] == 4
+        machine.faults += [LOST]
+        await ask(client)
+        assert (await client.get("/models/bmd")).json()["execution"]["max_batch_size"] == 8
+
+
 async def test_without_its_gpu_the_cpu_answers_and_everything_says_so(artifacts, caplog):
     machine = Machine()
     async with running(artifacts, machine) as (_, client):

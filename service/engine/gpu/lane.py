@@ -91,14 +91,14 @@ class Lane:
 
     def shrink(self) -> bool:
         """Run no more batches of the largest size, and free its buffers; whether there was a smaller one."""
+        return self._thread.submit(self._shrink).result()
+
+    def _shrink(self) -> bool:
         if len(self._buckets) == 1:
             return False
-        self._buckets = self._buckets[:-1]
-        self._thread.submit(self._forget).result()
-        return True
-
-    def _forget(self) -> None:
+        self._buckets = self._buckets[:-1]  # here, and so never in the middle of a batch
         self._buffers = {bucket: self._buffers[bucket] for bucket in self._buckets}
+        return True
 
     def close(self) -> None:
         """Release the session on the thread that made it; what waits for it fails."""

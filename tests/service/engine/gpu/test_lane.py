@@ -138,6 +138,24 @@ def test_without_its_largest_bucket_it_runs_larger_batches_in_parts(lane, alone)
     assert not lane.shrink()
 
 
+def test_a_batch_that_runs_in_parts_is_whole_whatever_happens_meanwhile(lane, alone, monkeypatch):
+    lane.shrink()
+    real, shrinking, batch = Buffers.__call__, [], studies(8)
+
+    def disturbed(self, rows, count, names, *, graph):
+        if not shrinking:
+            shrinking.append(threading.Thread(target=lane.shrink))
+            shrinking[0].start()
+            shrinking[0].join(0.2)  # it has to wait for the whole batch: it cannot have ended
+            assert shrinking[0].is_alive()
+        return real(self, rows, count, names, graph=graph)
+
+    monkeypatch.setattr(Buffers, "__call__", disturbed)
+    assert lane(batch, ["answer"])["answer"].tobytes() == alone(batch)["answer"].tobytes()
+    shrinking[0].join(10)
+    assert lane.largest == 2
+
+
 def test_what_the_network_does_not_read_is_refused_before_it_is_copied(lane):
     with pytest.raises(ArtifactError, match="the network reads"):
         lane({"picture": np.zeros((1, 3, 9, 9), np.float32)})

@@ -62,7 +62,9 @@ def test_a_session_never_goes_on_with_the_cpu_by_itself(path, gpu):
 
 
 def test_tensorrt_is_told_the_shapes_and_to_compute_in_float32(path, gpu):
-    assert Runtime(path, Device("tensorrt", largest_batch=4)).provider == NAMES["tensorrt"]
+    cache = path.parent / "engines" / "bmd"
+    assert Runtime(path, Device("tensorrt", largest_batch=4, cache=cache)).provider == NAMES["tensorrt"]
+    assert cache.is_dir()
     ((providers, _, _),) = gpu.asked
     assert providers[NAMES["tensorrt"]]["trt_profile_max_shapes"] == "picture:4x3x24x24,fields:4x5"
     assert os.environ["NVIDIA_TF32_OVERRIDE"] == "0"

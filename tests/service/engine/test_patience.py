@@ -158,7 +158,7 @@ async def test_more_run_side_by_side_after_it_was_given_more_slots():
 
         batcher = scheduler.open("m", network)
         tasks = ask(batcher, 3)
-        for _ in range(2000):
+        for _ in range(20000):
             await asyncio.sleep(0.001)
             if going == 1:
                 scheduler.resize(3)

@@ -30,7 +30,9 @@ class Golden:
 
     def save(self, path: Path) -> None:
         """Write as ``.npz`` without pickle."""
-        about = {"inputs": [part.input for part in self.study.parts], "metadata": self.study.metadata}
+        about: dict[str, Any] = {"inputs": [part.input for part in self.study.parts], "metadata": self.study.metadata}
+        if self.tolerance != TOLERANCE:
+            about["tolerance"] = self.tolerance
         arrays: dict[str, Any] = {"about": np.frombuffer(json.dumps(about).encode(), np.uint8)}
         arrays |= {f"part_{i}": np.frombuffer(part.data, np.uint8) for i, part in enumerate(self.study.parts)}
         arrays |= {f"output_{name}": output for name, output in self.outputs.items()}
@@ -43,7 +45,7 @@ class Golden:
             about = json.loads(arrays["about"].tobytes())
             parts = tuple(Part(arrays[f"part_{i}"].tobytes(), name) for i, name in enumerate(about["inputs"]))
             outputs = {key.removeprefix("output_"): arrays[key] for key in arrays.files if key.startswith("output_")}
-        return cls(Study(parts, about["metadata"]), outputs)
+        return cls(Study(parts, about["metadata"]), outputs, about.get("tolerance", TOLERANCE))
 
 
 def _difference(expected: NDArray[np.float32], actual: object) -> float:

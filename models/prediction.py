@@ -256,7 +256,7 @@ class ClassSet:
 
 @dataclass(frozen=True)
 class Prediction:
-    """The one answer, from which every rendering is made."""
+    """The one answer, from which every rendering is made; `provider` is where the network ran, if that can change while it is served."""
 
     measurements: tuple[Measurement, ...]
     findings: tuple[Finding, ...]
@@ -268,6 +268,7 @@ class Prediction:
     regions: tuple[Region, ...] = ()
     prediction_sets: tuple[ClassSet, ...] = ()
     explanations: dict[str, tuple[Explanation, ...]] = field(default_factory=dict)
+    provider: str = ""
 
     def set_of(self, findings: Sequence[Finding]) -> ClassSet | None:
         """Which of these exclusive classes may be the true one, if that is told."""

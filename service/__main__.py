@@ -117,7 +117,7 @@ async def _evaluate(settings: Settings, study: Study, asked: list[str], png: Pat
         prediction = await predictor.predict(study, asked)
     if png is not None:
         png.write_bytes(render_png(predictor.spec, prediction))  # noqa: ASYNC240  nothing else runs here
-    return PredictionOut.of(artifact.identity, prediction).to_json(indent=2).decode()
+    return PredictionOut.of(predictor.answered(prediction), prediction).to_json(indent=2).decode()
 
 
 def _explanations(argument: str, spec: ModelSpec) -> list[str]:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import TypeVar
@@ -19,6 +19,7 @@ from models.decode import Limits
 from models.decode.selftest import Tested
 from models.explain import FOLDER
 from models.golden import Golden
+from models.levels import uploads
 from models.prediction import DECODE
 from models.spec import answer_names
 from service import __version__
@@ -30,20 +31,27 @@ from service.decoding.pool import DecoderPool
 from service.decoding.process import Bounds
 from service.engine import cores
 from service.engine.batch import Run
-from service.engine.modes import Finder
-from service.engine.runtime import Runtime
+from service.engine.gpu.ladder import Ladder
+from service.engine.gpu.opening import open_network
+from service.engine.modes import Finder, Modes
+from service.engine.providers import Device
+from service.engine.runtime import Runtime, Tensors
 from service.engine.scheduler import Batcher, Scheduler
 from service.engine.timing import Timed
 from service.errors import ArtifactError, ServiceError
 from service.explainer import Explainer
 from service.gate import Gate, open_gate
 from service.predictor import INFER, Identity, Predictor, certified, exported_spec
+from service.recovery import Following
 from service.settings import Settings
 from service.telemetry import Metrics, current_request, fault, log
 
 T = TypeVar("T")
+OpenNetwork = Callable[[Path, Device], Runtime | Ladder]
+OPEN: OpenNetwork = partial(open_network, uploads=uploads)
 FILES = {"fp32": ("model.onnx", "golden.npz")}  # a variant's are named after it
-MADE_FOR = {"int8": "cpu", "fp16": "cuda"}
+MADE_FOR = {"int8": ("cpu",), "fp16": ("cuda", "tensorrt"), "fp16u8": ("cuda", "tensorrt")}
+DEVICE_SLOTS = 2  # on a GPU: one batch runs, one is put together
 MAX_DECODERS = 8  # beyond it the network is the limit, and every process costs 100 MB
 
 
@@ -52,11 +60,11 @@ class Artifact:
     """What is served for one model, verified: its identity, its network, and the case that it must reproduce."""
 
     identity: Identity
-    runtime: Runtime
+    runtime: Runtime | Ladder
     graph: Path
     golden: Path
 
-    def run(self, runtime: Runtime) -> Run:
+    def run(self, runtime: Callable[..., Tensors]) -> Run:
         """What answers a study; explanations ask the network for more."""
         return partial(runtime, names=answer_names(self.identity.spec))
 
@@ -68,15 +76,17 @@ class Artifact:
         return self.run(wide)
 
 
-def create_app(settings: Settings) -> FastAPI:
+def create_app(settings: Settings, open_network: OpenNetwork = OPEN) -> FastAPI:
     """The service. Artifacts are verified here; what runs is started by the lifespan, and proves itself before it is ready.
+
+    `open_network` opens a file on a device: tests give one whose GPU fails.
 
     Raises
     ------
     ModelError
         An artifact that must not be served.
     """
-    artifacts = list(open_artifacts(settings))
+    artifacts = list(open_artifacts(settings, open_network))
     metrics = Metrics(__version__)
 
     @asynccontextmanager
@@ -107,7 +117,7 @@ def create_app(settings: Settings) -> FastAPI:
     return app
 
 
-def open_artifacts(settings: Settings) -> Iterator[Artifact]:
+def open_artifacts(settings: Settings, open_network: OpenNetwork = OPEN) -> Iterator[Artifact]:
     """Load and verify what the settings ask for: spec digest, tensors, provider, and what it was trained on."""
     unknown = set(settings.models) - set(SPECS)
     if unknown:
@@ -117,15 +127,23 @@ def open_artifacts(settings: Settings) -> Iterator[Artifact]:
         raise ArtifactError(f"CHIASM_VARIANTS names {', '.join(idle)}, which is not served; what is served: {', '.join(served)}")
     for name in served:
         variant = settings.variants.get(name, "fp32")
-        if MADE_FOR.get(variant, settings.provider) != settings.provider:
-            raise ArtifactError(f"{name}: the variant {variant} is for the provider {MADE_FOR[variant]}, not {settings.provider}")
+        fitting = MADE_FOR.get(variant, (settings.provider,))
+        if settings.provider not in fitting:
+            raise ArtifactError(f"{name}: the variant {variant} is for the provider {' or '.join(fitting)}, not {settings.provider}")
         graph, golden = FILES.get(variant, (f"{variant}.onnx", f"{variant}.npz"))
         folder = settings.artifacts / name
-        runtime = Runtime(folder / graph, settings.provider)
+        runtime = open_network(folder / graph, _device(settings, name, variant))
         if variant != "fp32":
             certified(name, variant, runtime.metadata)
         spec = exported_spec(SPECS[name], runtime.metadata, clinical_only=settings.require_clinical_artifacts)
         yield Artifact(Identity(spec, runtime.digest, runtime.provider, variant), runtime, folder / graph, folder / golden)
+
+
+def _device(settings: Settings, model: str, variant: str) -> Device:
+    """Where a model runs, and what it may use of it. The engines of TensorRT have a folder for each graph."""
+    cache = Path(settings.cache) / "tensorrt" / f"{model}-{variant}" if settings.cache else None
+    memory = settings.gpu_memory_mb << 20
+    return Device(settings.provider, memory, variant.startswith("fp16"), cache, settings.cuda_graphs, settings.max_batch_size)
 
 
 @asynccontextmanager
@@ -133,9 +151,13 @@ async def serve_models(
     settings: Settings, artifacts: list[Artifact], metrics: Metrics, decode: DecoderPool
 ) -> AsyncIterator[dict[str, Predictor]]:
     """Predictors that run, and have still to prove themselves: name -> Predictor."""
-    slots = settings.threads or cores.available()
+    on_cpu = settings.threads or cores.available()
+    slots = on_cpu if settings.provider == "cpu" else settings.threads or DEVICE_SLOTS
     async with AsyncExitStack() as stack:
-        scheduler = Scheduler(slots, max_queue_size=settings.max_queue_size, on_drop=partial(metrics.dropped, INFER))
+        for each in artifacts:
+            if isinstance(each.runtime, Ladder):
+                stack.callback(each.runtime.close)  # after the scheduler: nobody waits for it any more
+        scheduler = Scheduler(slots, max_queue_size=settings.max_queue_size, max_slots=on_cpu, on_drop=partial(metrics.dropped, INFER))
         await stack.enter_async_context(scheduler)
         gate = None
         if settings.gate:
@@ -154,15 +176,33 @@ async def serve_models(
             metrics.watch_queue(DECODE, spec.name, partial(decode.queued, spec.name))
             metrics.watch_queue(INFER, spec.name, infer.queued)
             metrics.watch_wait(spec.name, predictor.wait_s)
+            metrics.engine_degraded.labels(spec.name).set(0)
+            if isinstance(artifact.runtime, Ladder):
+                Following(artifact.runtime, infer, predictor, metrics, partial(scheduler.resize, on_cpu)).start()
         yield predictors
 
 
 def _batcher(settings: Settings, artifact: Artifact, scheduler: Scheduler, slots: int) -> Batcher:
     """The door of one model, which finds out how it may run here. The CPU is held to the bits of a run alone, a GPU to the golden case."""
-    run, on_cpu = artifact.run(artifact.runtime), settings.provider == "cpu"
+    if isinstance(artifact.runtime, Ladder):
+        return _device_batcher(settings, artifact, artifact.runtime, scheduler, slots)
+    run = artifact.run(artifact.runtime)
     timed = Timed(Path(settings.cache) if settings.cache else None, artifact.identity.digest, slots)
-    widen = partial(artifact.widened, slots) if on_cpu and slots > 1 else None
-    find = Finder(run, widen, slots, settings.max_batch_size, exact=on_cpu, time_runs=timed)
+    widen = partial(artifact.widened, slots) if slots > 1 else None
+    find = Finder(run, widen, slots, settings.max_batch_size, exact=True, time_runs=timed)
+    return scheduler.open(artifact.identity.spec.name, run, max_batch_size=settings.max_batch_size, find_modes=find)
+
+
+def _device_batcher(settings: Settings, artifact: Artifact, ladder: Ladder, scheduler: Scheduler, slots: int) -> Batcher:
+    """The door of a model on a GPU, where every batch size is warmed and timed before it is used."""
+    run = artifact.run(ladder.attempt)
+
+    def find(study: Tensors) -> Modes:
+        run_s = ladder.prepare(study)
+        size = min(settings.max_batch_size, ladder.largest)
+        finder = Finder(artifact.run(ladder), None, slots, size, exact=False, time_runs=lambda *_: {1: 1000 * run_s[1]})
+        return replace(finder(study), narrow=run, placement=ladder.placement)
+
     return scheduler.open(artifact.identity.spec.name, run, max_batch_size=settings.max_batch_size, find_modes=find)
 
 
@@ -178,6 +218,8 @@ async def prove(artifact: Artifact, predictor: Predictor, metrics: Metrics) -> N
         predictor.state = "failed"
         raise ArtifactError(f"{spec.name}: the golden case cannot be read") from error
     await predictor.check(golden)
+    if isinstance(artifact.runtime, Ladder):
+        artifact.runtime.hold_to(lambda outputs: golden.drift(outputs) <= golden.tolerance)
     modes = predictor.modes
     metrics.run_threads.labels(spec.name).set(modes.threads)
     for mode, same in modes.bit_identical.items():

@@ -29,6 +29,7 @@ MAX_WAITING = 8  # requests for explanations of one model; the next is refused
 FIRST_GUESS_S = 5.0
 TOLERANCE = 1e-3  # of the answer's own unit
 WITHOUT = "an absent image has no feature anywhere; absent genotypes are the commonest calls, absent metadata the averages of training"
+Network = Callable[[Tensors, Sequence[str]], Tensors]
 Asked = tuple[str, int]  # what is explained, and its place among the outputs of the head
 
 
@@ -45,7 +46,7 @@ class Explainer:
         One thread, for the explanations of all models.
     """
 
-    def __init__(self, spec: ModelSpec, network: Runtime, folder: Path, threads: Executor) -> None:
+    def __init__(self, spec: ModelSpec, network: Network, folder: Path, threads: Executor) -> None:
         self._spec = spec
         self._network = network
         self._head = Runtime(folder / HEAD)

@@ -92,7 +92,7 @@ class Predictor:
     """
 
     def __init__(self, identity: Identity, decode: Decode, infer: Infer, gate: Look | None = None, explain: Explain | None = None) -> None:
-        self.identity = identity
+        self._identity = identity
         self.state: State = "loading"
         self._decode = decode
         self._infer = infer
@@ -100,9 +100,19 @@ class Predictor:
         self._explain = explain
 
     @property
+    def identity(self) -> Identity:
+        """The network, and where it runs now."""
+        placement = self.modes.placement
+        return replace(self._identity, provider=placement.provider) if placement else self._identity
+
+    def answered(self, prediction: Prediction) -> Identity:
+        """The network, and where it ran for this answer."""
+        return replace(self._identity, provider=prediction.provider) if prediction.provider else self._identity
+
+    @property
     def spec(self) -> ModelSpec:
         """The exported spec, with what training measured."""
-        return self.identity.spec
+        return self._identity.spec
 
     @property
     def explanations(self) -> tuple[str, ...]:
@@ -202,7 +212,7 @@ class Predictor:
             POSTPROCESS: 1000 * (time.perf_counter() - started),
         }
         await asyncio.sleep(0)  # postprocessing takes a millisecond: let the others of a burst have their turn
-        return replace(prediction, timing_ms=timing_ms)
+        return replace(prediction, timing_ms=timing_ms, provider=inference.provider)
 
 
 def exported_spec(declared: ModelSpec, metadata: dict[str, str], *, clinical_only: bool = False) -> ModelSpec:

@@ -31,13 +31,17 @@ class Settings(BaseSettings):
     artifacts: Path = Field(Path("artifacts"), description="One folder for each model: model.onnx and golden.npz.")
     models: Annotated[tuple[str, ...], NoDecode] = Field((), description="Models to serve, separated by commas. Empty serves every one.")
     gate: bool = Field(default=True, description="Refuse pictures that do not show the body part that a model reads.")
-    provider: Literal["cpu", "cuda"] = Field("cpu", description="Where networks run. cuda needs onnxruntime-gpu.")
-    variants: Annotated[dict[str, Literal["int8", "fp16"]], NoDecode] = Field(
-        {}, description="Faster variants to serve, as bmd=int8,chest=int8: only certified ones. int8 is for cpu, fp16 for cuda.",
+    provider: Literal["cpu", "cuda", "tensorrt"] = Field(
+        "cpu", description="Where networks run. cuda needs onnxruntime-gpu, tensorrt NVIDIA's TensorRT too. Neither starts as cpu.",
     )
-    cache: str = Field("", description="Folder that keeps how long networks run on this machine. Empty measures at every start.")
-    threads: int = Field(0, ge=0, description="Inferences side by side. 0 takes the cores that the container grants.")
-    max_batch_size: int = Field(1, ge=1, le=64, description="Waiting requests that one inference takes. On cpu 1 is fastest.")
+    gpu_memory_mb: int = Field(0, ge=0, description="Memory of the GPU for one model, in MiB. 0 sets no limit.")
+    cuda_graphs: bool = Field(default=True, description="Capture CUDA graphs, where they give the same answer as without.")
+    variants: Annotated[dict[str, Literal["int8", "fp16", "fp16u8"]], NoDecode] = Field(
+        {}, description="Faster variants to serve, as bmd=int8,chest=int8: only certified ones. int8 is for cpu, fp16 and fp16u8 for GPUs.",
+    )
+    cache: str = Field("", description="Folder that keeps what was measured or built for this machine. Empty does it at every start.")
+    threads: int = Field(0, ge=0, description="Inferences side by side. 0 takes the cores that the container grants, on a GPU two.")
+    max_batch_size: int = Field(1, ge=1, le=64, description="Waiting requests that one inference takes. On cpu 1 is fastest, on a GPU 32.")
     max_queue_size: int = Field(64, ge=1, description="Requests of one model that may wait for an inference; the next is answered 503.")
     max_request_bytes: int = Field(256 << 20, ge=1, description="Largest request body, in bytes.")
     max_body_bytes_in_flight: int = Field(1 << 30, ge=1, description="Memory for all request bodies together, in bytes; beyond it 503.")

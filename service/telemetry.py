@@ -122,6 +122,13 @@ class Metrics:
         self.bit_identical = Gauge(
             "chiasm_bit_identical", "1 where a study gets the bits that it gets alone on one thread.", ["model", "mode"], registry=registry,
         )
+        self.engine_degraded = Gauge(
+            "chiasm_engine_degraded", "1 when a model does not run where it was asked to: its GPU is lost, and the CPU answers.", ["model"],
+            registry=registry,
+        )
+        self.engine_faults = Counter(
+            "chiasm_engine_faults_total", "Faults of a GPU: out_of_memory or device_lost.", ["model", "fault"], registry=registry,
+        )
         self.run_threads = Gauge("chiasm_run_threads", "Threads of a run that is alone.", ["model"], registry=registry)
 
     def watch_queue(self, stage: str, model: str, length: Callable[[Priority], int]) -> None:

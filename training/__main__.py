@@ -120,7 +120,7 @@ def _compare_command(commands: argparse._SubParsersAction) -> None:  # type: ign
 def _variant_command(commands: argparse._SubParsersAction) -> None:  # type: ignore[type-arg]
     text = "make a faster variant of an artifact, and certify it or say why not; exit status 1 where it must not be served"
     variant = _command(commands, "variant", run.variant, text)
-    variant.add_argument("kind", choices=("int8", "fp16"), help="int8 for processors, fp16 for GPUs")
+    variant.add_argument("kind", choices=("int8", "fp16", "fp16u8"), help="int8 for processors, fp16 for GPUs, fp16u8 with byte uploads")
     _cohort(variant)
     variant.add_argument("--fresh", type=Path, required=True, help="folder of a cohort that the network has not seen: it decides")
     variant.add_argument("--artifact", type=Path, help="artifact folder (default: artifacts/MODEL)")

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
 import onnxruntime
+from numpy.typing import NDArray
 from onnx import numpy_helper
 
+from models.levels import uploads
 from models.prediction import Tensors
 from models.spec import ModelSpec
 
@@ -50,9 +53,11 @@ def open_graph(path: Path, threads: int = 0) -> Graph:
     options.log_severity_level = 3
     options.intra_op_num_threads = threads
     session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+    in_levels = uploads(session.get_modelmeta().custom_metadata_map)
 
     def run(inputs: Tensors, names: list[str] | None = None) -> Tensors:
-        taken = {node.name: inputs[node.name] for node in session.get_inputs()}
+        taken: dict[str, NDArray[Any]] = {node.name: inputs[node.name] for node in session.get_inputs()}
+        taken |= {name: levels(inputs[name]) for name, levels in in_levels.items()}
         wanted = names or [node.name for node in session.get_outputs()]
         return dict(zip(wanted, session.run(wanted, taken), strict=True))
 

@@ -1,7 +1,8 @@
-"""Faster variants of an artifact, certified beside it or refused: int8 for processors, fp16 for GPUs. Weights are not trained again.
+"""Faster variants of an artifact, certified beside it or refused: int8 for processors, fp16 and fp16u8 for GPUs. No weight is trained.
 
 int8 is static quantisation in QDQ form, per channel (Jacob et al., CVPR 2018), of the image trunks alone: nearly all of the arithmetic
-is there, and what decides stays in float32. Activations are scaled by what rows of the training cohort drive them to.
+is there, and what decides stays in float32. Activations are scaled by what rows of the training cohort drive them to. fp16u8 is fp16
+that reads its pictures as 256 grey levels: what that takes from radiographs of 10 to 16 bits is certified with it.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import json
 import logging
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -22,6 +23,7 @@ from onnxruntime.transformers.float16 import convert_float_to_float16
 
 from models.classification import class_findings
 from models.golden import Golden
+from models.levels import PROPERTY
 from models.prediction import Tensors
 from models.regression import boundary
 from models.spec import ModelSpec, features_name
@@ -31,11 +33,12 @@ from training.evaluation.tables import outputs_of
 from training.export import golden_case
 from training.graphs import Graph, artifact_spec, open_graph, run_onnx, stamp
 from training.metrics import Estimate
+from training.upload import in_levels
 
 CALIBRATION_ROWS = 128
 ROUNDS = 100
 WITHIN = 0.002  # of AUC or R2: the whole interval of the difference must lie in it
-FASTER = {"int8": 2.5, "fp16": None}  # what a variant must gain; fp16 is for GPUs, and its speed is measured where there is one
+FASTER = {"int8": 2.5, "fp16": None, "fp16u8": None}  # what a variant must gain; the speed of those for GPUs is measured where there is one
 KINDS = tuple(FASTER)
 
 
@@ -78,17 +81,21 @@ def make_variant(kind: str, artifact: Path, cohort: Cohort, fresh: Cohort, out: 
     """
     source, target = artifact / "model.onnx", out / f"{kind}.onnx"
     out.mkdir(parents=True, exist_ok=True)
+    spec = artifact_spec(source)
     if kind == "int8":
         _quantise(source, cohort, target)
     else:
-        onnx.save(convert_float_to_float16(onnx.load(source), keep_io_types=True), target)
-    spec = artifact_spec(source)
+        halved = convert_float_to_float16(onnx.load(source), keep_io_types=True)
+        onnx.save(in_levels(halved, spec) if kind == "fp16u8" else halved, target)
     golden = Golden.load(artifact / "golden.npz")
     own = golden_case(spec, target, golden.study)
+    if kind != "int8":  # a GPU rounds halves elsewhere than a processor: by no more than halves differ from float32
+        own = replace(own, tolerance=max(own.tolerance, golden.drift(own.outputs)))
     verdict = _judged(kind, artifact, target, fresh, _flipped(spec, golden.outputs, own.outputs))
     own.save(out / f"{kind}.npz")
     said = {"kind": kind, "certified": not verdict.reasons, "reasons": verdict.reasons}
-    stamp(target, {"spec": spec.model_dump_json(), "spec_digest": spec.digest(), "variant": json.dumps(said)})
+    kept = {entry.key: entry.value for entry in onnx.load(target).metadata_props if entry.key == PROPERTY}
+    stamp(target, kept | {"spec": spec.model_dump_json(), "spec_digest": spec.digest(), "variant": json.dumps(said)})
     (out / f"{kind}.md").write_text(page(spec, verdict, fresh.folder.parent.name))
     return verdict
 
@@ -120,7 +127,7 @@ def page(spec: ModelSpec, verdict: Verdict, cohort: str) -> str:
         f"| speed, float32's time over the variant's | {verdict.speedup} |",
         f"| size | {verdict.bytes[0] / 1e6:.1f} to {verdict.bytes[1] / 1e6:.1f} MB |", "",
         "Intervals hold 95 %: the difference by paired bootstrap over cases, the speed over alternating runs on one thread of a processor.",
-        *(["What it gains on a GPU, which it is made for, is not measured here."] if verdict.kind == "fp16" else []),
+        *(["What it gains on a GPU, which it is made for, is not measured here."] if FASTER[verdict.kind] is None else []),
     ]  # fmt: skip
     return "\n".join(lines) + "\n"
 

@@ -22,8 +22,8 @@ class LiveOut(BaseModel):
 class ReadyOut(BaseModel):
     """Every model is loaded, reproduced its golden case, and is warm."""
 
-    status: str = "ready"
-    models: dict[str, str]
+    status: str = Field("ready", description="ready, or degraded: answers are right, and come slower than they should")
+    models: dict[str, str] = Field(description="name -> ready, or degraded: its GPU is lost, and the CPU answers")
 
 
 class DecoderOut(Out):
@@ -101,4 +101,18 @@ def _execution(predictor: Predictor) -> dict[str, Any]:
         "max_batch_size": modes.max_batch_size,
         "one_at_a_time": modes.one_at_a_time,
         "bit_identical": modes.bit_identical,
+    } | _device(predictor)
+
+
+def _device(predictor: Predictor) -> dict[str, Any]:
+    """Where a network runs that was asked to run on a GPU."""
+    placement = predictor.modes.placement
+    if placement is None:
+        return {}
+    told = {
+        "state": placement.state,
+        "cuda_graphs": placement.graphs,
+        "page_locked_uploads": placement.pinned,
+        "milliseconds_by_batch": {str(size): round(1000 * seconds, 3) for size, seconds in placement.run_s.items()},
     }
+    return {"device": told}

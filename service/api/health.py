@@ -24,14 +24,15 @@ async def live() -> LiveOut:
 @router.head("/health/ready", include_in_schema=False)
 @router.get("/health/ready", responses=problems.documented([NotReadyError, DrainingError]))
 async def ready(serving: Service) -> ReadyOut:
-    """Every model is loaded, reproduced its golden case, and is warm."""
+    """Every model is loaded, reproduced its golden case, and is warm. One whose GPU is lost is degraded, and as right on the CPU."""
     if serving.draining:
         raise DrainingError("the service is stopping", retry_after_s=LOADING_S)
-    states = {name: predictor.state for name, predictor in serving.predictors.items()}
+    states: dict[str, str] = {name: predictor.state for name, predictor in serving.predictors.items()}
     behind = sorted(name for name, state in states.items() if state != "ready")
     if behind:
         raise NotReadyError(", ".join(f"{name} is {states[name]}" for name in behind), retry_after_s=LOADING_S)
-    return ReadyOut(models=dict(states))
+    degraded = {name: "degraded" for name, predictor in serving.predictors.items() if predictor.modes.degraded}
+    return ReadyOut(status="degraded" if degraded else "ready", models=states | degraded)
 
 
 @router.get("/metrics", response_class=Response, responses={200: {"content": {"text/plain": {}}, "description": "Prometheus text format"}})

@@ -52,7 +52,7 @@ async def predict(request: Request, predictor: Target, serving: Service) -> Resp
         prediction = await _answer(request, predictor, study, asked, terms.urgency())
         timing_ms |= prediction.timing_ms
         with timed(timing_ms, "render"):
-            body, media_type = await _rendered(kind, Answer(predictor.identity, study, prediction, at, objects))
+            body, media_type = await _rendered(kind, Answer(predictor.answered(prediction), study, prediction, at, objects))
         serving.observe(predictor.spec, prediction, timing_ms)
         request.state.timing_ms = {stage: round(milliseconds, 3) for stage, milliseconds in timing_ms.items()}
         return _packed(body, media_type, request.state.timing_ms)

@@ -38,7 +38,7 @@ class ModelIdentityOut(Out):
     training_data: str
     intended_use: str
     execution_provider: str
-    variant: str = Field(description="fp32, or the certified faster variant that was chosen in the settings: int8 or fp16")
+    variant: str = Field(description="fp32, or the certified faster variant that was chosen in the settings: int8, fp16 or fp16u8")
 
 
 class IntervalOut(Out):

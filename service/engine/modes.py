@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from threading import Lock
@@ -14,6 +14,34 @@ from service.engine.batch import Run, Tensors
 
 PAYS = 0.8  # what all cores must shorten a run to, for the memory of a second session
 PAYS_MS = 2.0  # and what they must save at least: nobody notices less
+
+
+@dataclass(frozen=True)
+class Placement:
+    """Where a network runs that may have to move.
+
+    Attributes
+    ----------
+    provider
+        ONNX Runtime's name of it.
+    state
+        Full, reduced (smaller batches), rebuilt (a new session), degraded (on the CPU) or lost.
+    graphs, pinned
+        Whether runs replay CUDA graphs, and whether what is uploaded is page-locked.
+    run_s
+        Batch size -> seconds of a run; a smaller batch is padded.
+    """
+
+    provider: str
+    state: str = "full"
+    graphs: bool = False
+    pinned: bool = False
+    run_s: Mapping[int, float] = field(default_factory=dict)
+
+    @property
+    def degraded(self) -> bool:
+        """Whether it answers, and not from where it was asked to."""
+        return self.state == "degraded"
 
 
 @dataclass(frozen=True)
@@ -34,6 +62,8 @@ class Modes:
         Threads of a run -> its median milliseconds, as measured here.
     bit_identical
         What was compared with the study alone on one thread -> whether it gave the same bits: again, concurrent, batch, wide.
+    placement
+        Where it runs, if that is no CPU or was none.
     """
 
     narrow: Run
@@ -42,6 +72,12 @@ class Modes:
     one_at_a_time: bool = False
     alone_ms: dict[int, float] = field(default_factory=dict)
     bit_identical: dict[str, bool] = field(default_factory=dict)
+    placement: Placement | None = None
+
+    @property
+    def degraded(self) -> bool:
+        """Whether it answers, and not from where it was asked to."""
+        return self.placement is not None and self.placement.degraded
 
     @property
     def threads(self) -> int:

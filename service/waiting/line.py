@@ -7,7 +7,7 @@ from bisect import bisect_left, insort
 from dataclasses import dataclass
 from typing import Any, Generic, Protocol, TypeVar
 
-from service.waiting.duration import Duration
+from service.waiting.duration import Duration, Inflow
 from service.waiting.urgency import Priority, Urgency
 
 
@@ -43,6 +43,7 @@ class Line(Generic[T]):
     def __init__(self, model: str, first_guess_s: float) -> None:
         self.model = model
         self.duration = Duration(first_guess_s)
+        self.arrivals = Inflow()  # requests
         self.served_s = [0.0 for _ in Priority]  # virtual time: where this line stands against the others of each class
         self.classes: tuple[list[Place[T]], ...] = tuple([] for _ in Priority)
         self.coming = [0 for _ in Priority]  # let in, and on their way

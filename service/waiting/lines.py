@@ -11,11 +11,12 @@ Whoever has left, or can no longer be served in time, is dropped before it is se
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from itertools import count
+from itertools import count, islice
 from typing import Generic
 
 from service.errors import DeadlineError, OverloadedError
@@ -146,6 +147,7 @@ class Lines(Generic[T]):
         place = Place(who, line, urgency, now, next(self._numbers), waited=forecast.wait_s > 0)
         self._insert(place)
         self._inflows[urgency.priority].add(line.duration.mean_s, now)
+        line.arrivals.add(1, now)
         return place
 
     def leave(self, place: Place[T]) -> None:
@@ -162,6 +164,23 @@ class Lines(Generic[T]):
                 if self._is_wanted(place, now):
                     return place
         return None
+
+    def foremost(self) -> Line[T] | None:
+        """The line whose turn it is; None where nobody waits."""
+        return next((line for priority in self._turns() if (line := self._foremost(priority)) is not None), None)
+
+    def now(self) -> float:
+        """On the clock of the deadlines."""
+        return self._clock()
+
+    def slack_s(self, line: Line[T], count: int) -> float:
+        """Until the earliest deadline of the first `count` of a line."""
+        first = islice((place for waiting in line.classes for place in waiting), count)
+        return min((place.urgency.deadline for place in first), default=math.inf) - self._clock()
+
+    def arrivals_per_s(self, line: Line[T]) -> float:
+        """Requests of a model that came in a second, of late."""
+        return line.arrivals.per_second(self._clock())
 
     def _foremost(self, priority: Priority) -> Line[T] | None:
         """The line whose turn it is within a class."""

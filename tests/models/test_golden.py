@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from models.golden import Golden
+from models.golden import TOLERANCE, Golden
 from models.study import Part, Study
 
 STUDY = Study((Part(b"\x00DICM\xff", "image"), Part(b"second", None)), {"sex": "female", "weight_kg": 64.5})
@@ -15,6 +15,12 @@ def test_a_golden_case_survives_the_disk(tmp_path):
     loaded = Golden.load(tmp_path / "golden.npz")
     assert loaded.study == STUDY
     assert loaded.drift(OUTPUTS) == 0.0
+
+
+@pytest.mark.parametrize("tolerance", [TOLERANCE, 0.02])
+def test_so_does_what_it_tolerates(tmp_path, tolerance):
+    Golden(STUDY, OUTPUTS, tolerance).save(tmp_path / "golden.npz")
+    assert Golden.load(tmp_path / "golden.npz").tolerance == tolerance
 
 
 @pytest.mark.parametrize(

@@ -61,6 +61,8 @@ def metrics():
     metrics.dropped("decode", "bmd", "left")
     metrics.bit_identical.labels("bmd", "batch").set(False)
     metrics.run_threads.labels("bmd").set(2)
+    metrics.engine_degraded.labels("bmd").set(0)
+    metrics.engine_faults.labels("bmd", "device_lost").inc()
     metrics.watch_wait("bmd", lambda priority: 0.5 * priority)
     metrics.watch_queue("infer", "bmd", lambda priority: 3 - priority)
     return metrics

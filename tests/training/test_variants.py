@@ -7,7 +7,7 @@ import pytest
 
 pytest.importorskip("torch", reason="torch is not installed")
 
-from models.golden import Golden
+from models.golden import TOLERANCE, Golden
 from tests.contract.conftest import ROOT
 from training.graphs import artifact_spec, run_onnx
 from training.metrics import Estimate
@@ -39,6 +39,14 @@ def test_it_answers_nearly_what_float32_answers_and_its_golden_case_is_its_own(m
     assert verdict.cases == len(cohort.rows)
     assert verdict.difference.low <= verdict.difference.value <= verdict.difference.high
     assert verdict.bytes[1] < verdict.bytes[0]
+
+
+def test_halves_are_held_to_what_halving_changes_and_int8_to_what_every_processor_reproduces(made):
+    kind, _, out = made
+    theirs, own = Golden.load(ARTIFACT / "golden.npz"), Golden.load(out / f"{kind}.npz")
+    changes = max(TOLERANCE, theirs.drift(own.outputs))
+    assert own.tolerance == (TOLERANCE if kind == "int8" else changes)
+    assert own.tolerance < 0.1
 
 
 def test_flips_are_what_two_sets_of_decisions_differ_by(made, cohort):

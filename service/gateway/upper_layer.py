@@ -89,7 +89,8 @@ class Server(ThreadedAssociationServer):
 
     def verify_request(self, *_: object) -> bool:
         """Whether there is room for another connection, which takes threads before it has said who it is."""
-        return self._greeting + len(self.active_associations) < self.most_connections
+        with self._lock:
+            return self._greeting + len(self.active_associations) < self.most_connections
 
     def process_request(self, request: Any, client_address: Any) -> None:  # noqa: ANN401  as socketserver has it
         """Begin a thread for a connection, which counts before the thread runs: the next connection may come sooner."""
@@ -103,9 +104,15 @@ class Server(ThreadedAssociationServer):
     def finish_request(self, request: Any, client_address: Any) -> None:  # noqa: ANN401  as socketserver has it
         """Shake hands where TLS is asked for, and begin the association."""
         try:
-            super().finish_request(self._secured(request), client_address)
-        finally:
+            connection = self._secured(request)
+        except BaseException:
             self._greet(-1)
+            raise
+        with self._lock:  # it counts once, as a greeting or as an association
+            try:
+                super().finish_request(connection, client_address)
+            finally:
+                self._greeting -= 1
 
     def _greet(self, count: int) -> None:
         with self._lock:

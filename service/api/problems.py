@@ -115,7 +115,8 @@ def internal_error(request_id: str) -> Response:
     return response(500, "internal_error", "an unexpected fault of the service", service.ServiceError.default_hint, request_id)
 
 
-def _known(request: Request, error: Exception) -> Response:
+# Neither handler blocks, yet both are async: any other is sent to a thread, and under overload each refusal would wait for one.
+async def _known(request: Request, error: Exception) -> Response:
     assert isinstance(error, study.StudyError | service.ServiceError)  # noqa: S101  registered for these only
     request.state.code = error.code
     errors = [{"pointer": each.pointer, "detail": each.detail} for each in error.details]
@@ -125,7 +126,7 @@ def _known(request: Request, error: Exception) -> Response:
     return answer
 
 
-def _framework(request: Request, error: Exception) -> Response:
+async def _framework(request: Request, error: Exception) -> Response:
     """The framework's own errors: unknown path or method, or parameters that do not parse."""
     status = error.status_code if isinstance(error, HTTPException) else 422
     code = title_of(status).lower().replace(" ", "_") if isinstance(error, HTTPException) else service.InvalidParameterError.code

@@ -26,12 +26,13 @@ from pathlib import Path
 
 import numpy as np
 
+from benchmarks.form import CONTENT_TYPE, body
+
 ROOT = Path(__file__).resolve().parents[1]
 MODELS = ("bmd", "breast", "chest", "alzheimer")
 TIMES = 5.0
 STAT_SHARE = 0.05
 REST_S = 10.0
-BOUNDARY = b"chiasm-overload"
 CALLERS_NICE = 5
 WORK = {"decode", "preprocess", "infer", "postprocess", "render"}
 
@@ -75,15 +76,6 @@ def example(model: str) -> list[tuple[str, str, bytes]]:
     return [*parts, ("metadata", "", (folder / "metadata.json").read_bytes())]
 
 
-def body(parts: Sequence[tuple[str, str, bytes]]) -> bytes:
-    """Parts as multipart/form-data."""
-    pieces = []
-    for name, file, data in parts:
-        named = f'form-data; name="{name}"' + (f'; filename="{file}"' if file else "")
-        pieces.append(b"--%s\r\nContent-Disposition: %s\r\n\r\n%s\r\n" % (BOUNDARY, named.encode(), data))
-    return b"".join([*pieces, b"--%s--\r\n" % BOUNDARY])
-
-
 class Callers:
     """Send to one service, and write down every answer."""
 
@@ -99,7 +91,7 @@ class Callers:
         content = self._bodies[model]
         head = (
             f"POST /predict/{model} HTTP/1.1\r\nHost: chiasm\r\nConnection: close\r\nContent-Length: {len(content)}\r\n"
-            f"Content-Type: multipart/form-data; boundary={BOUNDARY.decode()}\r\n"
+            f"Content-Type: {CONTENT_TYPE}\r\n"
             f"X-Priority: {priority}\r\nX-Deadline-Ms: {deadline_ms or self._deadline_ms}\r\n\r\n"
         ).encode()
         try:

@@ -29,13 +29,14 @@ import numpy as np
 from PIL import Image
 from tqdm import tqdm
 
-from benchmarks.overload import BOUNDARY, CALLERS_NICE, MODELS, body, example, resident_mb, service
+from benchmarks.form import CONTENT_TYPE, body
+from benchmarks.overload import CALLERS_NICE, MODELS, example, resident_mb, service
 
 CLASSES = ("stat", "routine", "routine", "batch")
 EVERY_S = 10.0
 SETTLED = 0.25  # of the time, after which memory is to be flat
 GROWTH = 1.05
-HEADERS = {"Content-Type": f"multipart/form-data; boundary={BOUNDARY.decode()}"}
+HEADERS = {"Content-Type": CONTENT_TYPE}
 
 
 @dataclass

@@ -16,7 +16,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from benchmarks.serving.forms import CONTENT_TYPE, answer_of
+from benchmarks.form import CONTENT_TYPE
+from benchmarks.serving.answers import answer_of
 
 STALE_S = 2.0  # servers close a connection that has been idle for longer: from 5 s on
 GIVE_UP_S = 120.0

@@ -13,9 +13,10 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from benchmarks.form import CONTENT_TYPE
 from benchmarks.peers.study import ARTIFACT, CORES, PORT
 from benchmarks.serving import processes
-from benchmarks.serving.forms import CONTENT_TYPE, answer_of
+from benchmarks.serving.answers import answer_of
 from benchmarks.serving.studies import ROOT, Sent
 from tests.contract.conftest import free_port
 

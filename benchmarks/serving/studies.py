@@ -13,9 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image as PillowImage
 
+from benchmarks import form
 from benchmarks.payloads import SIZES
 from benchmarks.peers.study import Network
-from benchmarks.serving.forms import form
 from models import SPECS
 from models.classification import class_findings
 from tests.models.decode.synthetic import J2K, compressed, dicom
@@ -110,7 +110,7 @@ def studies(model: str, payloads: list[str], artifact: Path, folder: Path) -> li
 def _made(model: str, payload: str, data: bytes, metadata: str, network: Network, folder: Path) -> Sent:
     image, body = (folder / f"{model}-{payload.replace(' ', '-')}.{kind}" for kind in ("image", "body"))
     image.write_bytes(data)
-    body.write_bytes(form(data, metadata))
+    body.write_bytes(form.body([("image", "image", data), ("metadata", "", metadata.encode())]))
     output = network.run(network.read(data, json.loads(metadata)))
     expected = tuple(float(each) for each in output)
     return Sent(model, payload, image, body, metadata, expected, ours(network, output), hashlib.sha256(data).hexdigest()[:12])

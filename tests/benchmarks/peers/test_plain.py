@@ -6,9 +6,10 @@ import httpx
 import numpy as np
 import pytest
 
+from benchmarks.form import CONTENT_TYPE, body
 from benchmarks.peers.plain import create_app as plain_app
 from benchmarks.peers.study import Network
-from benchmarks.serving.forms import CONTENT_TYPE, answer_of, form
+from benchmarks.serving.answers import answer_of
 from benchmarks.serving.studies import ours
 from service.app import create_app
 from service.settings import Settings
@@ -32,7 +33,7 @@ async def test_the_plain_server_answers_what_the_service_answers(model):
         await service.state.proved.wait()
         for file in ("image.png", "image.dcm"):
             image = (example / file).read_bytes()
-            body = form(image, metadata)
-            plain = await posted(plain_app(folder), "/predict", body)
+            sent = body([("image", "image", image), ("metadata", "", metadata.encode())])
+            plain = await posted(plain_app(folder), "/predict", sent)
             assert plain == tuple(network.run(network.read(image, json.loads(metadata))).tolist())
-            assert ours(network, np.array(plain, np.float32)) == await posted(service, f"/predict/{model}", body)
+            assert ours(network, np.array(plain, np.float32)) == await posted(service, f"/predict/{model}", sent)

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from benchmarks.serving import processes
-from benchmarks.serving.forms import answer_of
+from benchmarks.serving.answers import answer_of
 from benchmarks.serving.servers import KINDS, Kind, running
 from benchmarks.serving.studies import studies
 from tests.contract.conftest import ROOT

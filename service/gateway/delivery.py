@@ -1,7 +1,7 @@
 """Every result to every destination: sent until it arrived, refused for good, or often enough; one thread for each destination.
 
-A result is sent at least once, under a UID (or a key) that is the same each time: it is stored once. The ledger says what is due, and its
-lease ends some time after the longest sending: what a process took that has died since is sent by the next one.
+A result is sent at least once, under a UID (or a key) that is the same each time: it is stored once. The ledger says what is due, and a
+lease that is renewed while it is being sent whose it is: what a process took that has died since is sent by the next one.
 """
 
 from __future__ import annotations
@@ -22,7 +22,6 @@ from service.telemetry import fault, log
 SENDERS: dict[str, Callable[[Any, str, bytes, float], None]] = {
     "dicom": cstore.send, "stow": stow.send, "webhook": webhook.send, "fhir": fhir.send,
 }  # fmt: skip
-LEASE = 6  # time-outs: connection, association, C-STORE and release each take one at most
 IDLE_S = 1.0
 
 
@@ -41,6 +40,7 @@ class Deliverer:
     clock: Callable[[], float] = time.time
     observe: Callable[[str, str, str], None] = unobserved  # destination, its kind, and delivered, postponed or buried
     timeout_s: float = 30.0  # of every single wait for the other side
+    lease_s: float = 120.0  # renewed while it is being sent; see running
 
     def run(self, stop: threading.Event) -> None:
         """Send until told to stop; what is being sent then is finished. A destination that is slow or down holds up no other."""
@@ -53,10 +53,15 @@ class Deliverer:
     def step(self, *names: str) -> bool:
         """Send one result that is due, to one of these destinations or to any; False where none is."""
         wanted = names or tuple(each.name for each in self.destinations)
-        delivery = self.ledger.take_delivery(self.clock(), LEASE * self.timeout_s, wanted)
-        if delivery is not None:
-            self._note(delivery, self._send(delivery))
-        return delivery is not None
+        delivery = self.ledger.take_delivery(self.clock(), self.lease_s, wanted)
+        if delivery is None:
+            return False
+        try:
+            error = self._send(delivery)
+        finally:
+            self.ledger.let_go(delivery)
+        self._note(delivery, error)
+        return True
 
     def _work(self, name: str, stop: threading.Event) -> None:
         while not stop.is_set():

@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 from sqlalchemy.exc import SQLAlchemyError
@@ -92,7 +93,7 @@ def _working(config: GatewayConfig, clock: Callable[[], float]) -> Iterator[tupl
         stack.callback(ledger.close)
         ledger.release(clock())
         metrics.watch(Waiting(ledger, spool, clock))
-        renew = _Repeated("leases could not be renewed", config.lease_s / RENEWALS, lambda: ledger.renew(clock() + config.lease_s))
+        renew = _Repeated("leases could not be renewed", config.lease_s / RENEWALS, partial(_renew, ledger, config, clock))
         _start([renew.run], stack)  # first, so that it stops last: what is in hand at the end is still this process's
         _start(_tasks(config, _Work(spool, ledger, metrics), clock, stack), stack)
         if config.metrics_port:
@@ -102,12 +103,19 @@ def _working(config: GatewayConfig, clock: Callable[[], float]) -> Iterator[tupl
 
 def _tasks(config: GatewayConfig, work: _Work, clock: Callable[[], float], stack: ExitStack) -> Iterator[Callable[[threading.Event], None]]:
     """What runs side by side, each until it is told to stop."""
-    yield Deliverer(config.destinations, work.spool, work.ledger, config.retry, observe=work.metrics.delivery).run
+    observe = work.metrics.delivery
+    yield Deliverer(config.destinations, work.spool, work.ledger, config.retry, observe=observe, lease_s=config.lease_s).run
     yield _Repeated("the spool could not be tidied", HOUSEKEEPING_S, _Housekeeping(config, work, clock).step).run
     for _ in range(config.workers):
         service = Service(config.service)
         stack.callback(service.close)
         yield Worker(config, work.spool, work.ledger, service, clock).run
+
+
+def _renew(ledger: Ledger, config: GatewayConfig, clock: Callable[[], float]) -> None:
+    until = clock() + config.lease_s
+    ledger.renew(until)
+    ledger.renew_deliveries(until)
 
 
 def _start(tasks: Iterable[Callable[[threading.Event], None]], stack: ExitStack) -> None:

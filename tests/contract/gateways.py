@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import socket
 import subprocess
@@ -16,28 +15,23 @@ from tests.contract.conftest import ROOT, clean_environment
 START_S = 60
 
 
-class GatewayProcess:
-    """``python -m service gateway run FILE``."""
+class Process:
+    """``python -m service gateway COMMAND FILE``."""
 
-    def __init__(self, python: Path, config: Path, port: int) -> None:
-        self._command = [str(python), "-m", "service", "gateway", "run", str(config)]
-        self._port, self._log = port, config.with_suffix(".log")
+    def __init__(self, python: Path, command: str, config: Path) -> None:
+        self._command = [str(python), "-m", "service", "gateway", command, str(config)]
+        self._log = config.with_suffix(f".{command}.log")
         self.process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
         with self._log.open("ab") as log:
             self.process = subprocess.Popen(self._command, cwd=ROOT, env=clean_environment(), stdout=log, stderr=log)
-        until = time.monotonic() + START_S
-        while not listens(self._port):
-            assert self.process.poll() is None, self.log()
-            assert time.monotonic() < until, self.log()
-            time.sleep(0.05)
 
     def kill(self) -> None:
-        """As a power cut does it."""
-        assert self.process is not None
-        self.process.send_signal(signal.SIGKILL)
-        self.process.wait()
+        """As a power cut does it; nothing where nothing runs."""
+        if self.process is not None:
+            self.process.send_signal(signal.SIGKILL)
+            self.process.wait()
 
     def stop(self) -> int:
         assert self.process is not None
@@ -46,6 +40,23 @@ class GatewayProcess:
 
     def log(self) -> str:
         return self._log.read_text()
+
+
+class GatewayProcess(Process):
+    """The gateway, which has started when it listens."""
+
+    def __init__(self, python: Path, config: Path, port: int) -> None:
+        super().__init__(python, "run", config)
+        self._port = port
+
+    def start(self) -> None:
+        super().start()
+        assert self.process is not None
+        until = time.monotonic() + START_S
+        while not listens(self._port):
+            assert self.process.poll() is None, self.log()
+            assert time.monotonic() < until, self.log()
+            time.sleep(0.05)
 
 
 def listens(port: int) -> bool:
@@ -60,6 +71,15 @@ def running_gateway(python: Path, config: Path, port: int) -> Iterator[GatewayPr
     try:
         yield gateway
     finally:
-        if gateway.process is not None and gateway.process.poll() is None:
-            os.kill(gateway.process.pid, signal.SIGKILL)
-            gateway.process.wait()
+        gateway.kill()
+
+
+@contextmanager
+def running_worker(python: Path, config: Path) -> Iterator[Process]:
+    """A process that evaluates and delivers beside the gateway."""
+    worker = Process(python, "work", config)
+    worker.start()
+    try:
+        yield worker
+    finally:
+        worker.kill()

@@ -11,9 +11,12 @@ import os
 import random
 import shutil
 import subprocess
+import sys
 import threading
 import time
 from collections import defaultdict
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
 
 import pydicom
@@ -23,12 +26,14 @@ from pynetdicom import AE, evt
 from service.gateway.ledger import Ledger
 from service.gateway.running import LEDGER
 from tests.contract.conftest import free_port
-from tests.contract.gateways import running_gateway
+from tests.contract.gateways import running_gateway, running_worker
 from tests.service.gateway.http_server import Reply, Request, serving
+from tests.service.gateway.postgres import cluster
 from tests.service.studies import hip_dicom
 
 pytestmark = pytest.mark.slow
 ROUNDS = int(os.environ.get("CHIASM_KILL_ROUNDS", "8"))
+Kept = Callable[[Path], AbstractContextManager[tuple[str, str | Path]]]
 DX = "1.2.840.10008.5.1.4.1.1.1.1"
 CONFIG = """
 spool = "{folder}/spool"
@@ -114,35 +119,54 @@ def wait_until_settled(ledger: Ledger, seconds: float) -> None:
         time.sleep(0.2)
 
 
+@contextmanager
+def sqlite(folder: Path) -> Iterator[tuple[str, str | Path]]:
+    """The ledger as the configuration names it, and its place."""
+    yield "", folder / "spool" / LEDGER
+
+
+@contextmanager
+def postgresql(_: Path) -> Iterator[tuple[str, str | Path]]:
+    with cluster() as url:
+        yield f'ledger = "{url}"\nlease_s = 2\n', url
+
+
 @pytest.mark.skipif(shutil.which("storescu") is None, reason="storescu (Debian package dcmtk) is not installed")
 @pytest.mark.timeout(120 + 20 * ROUNDS)
-def test_nothing_acknowledged_is_lost_and_nothing_is_delivered_under_two_names(serve_python: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("kept", "workers"), [(sqlite, 0), (postgresql, 1)], ids=["SQLite", "PostgreSQL, a worker beside"])
+def test_nothing_acknowledged_is_lost_and_nothing_is_delivered_under_two_names(kept: Kept, workers: int, tmp_path: Path) -> None:
     dice, archive, port = random.Random(20261126), Archive(), free_port()  # noqa: S311  not for secrets
     acknowledged: set[str] = set()
-    config = tmp_path / "gateway.toml"
+    config, python = tmp_path / "gateway.toml", Path(sys.executable)
     archive.up()
-    with serving(any_study) as asked:
-        config.write_text(CONFIG.format(folder=tmp_path, service=asked, port=port, archive=archive.port))
-        with running_gateway(serve_python, config, port) as gateway:
+    with serving(any_study) as asked, kept(tmp_path) as (said, place), ExitStack() as running:
+        config.write_text(said + CONFIG.format(folder=tmp_path, service=asked, port=port, archive=archive.port))
+        beside = [running.enter_context(running_worker(python, config)) for _ in range(workers)]
+        with running_gateway(python, config, port) as gateway:
             for number in range(ROUNDS):
                 senders = [threading.Thread(target=send, args=(port, 10 * number + each, tmp_path, acknowledged)) for each in range(3)]
                 for sender in senders:
                     sender.start()
                 time.sleep(dice.uniform(0.0, 1.5))
                 gateway.kill()
+                for worker in beside:
+                    if dice.random() < 0.5:
+                        worker.kill()
+                        worker.start()
                 if dice.random() < 0.3:
                     archive.down()
                     archive.up()
                 for sender in senders:
                     sender.join()
                 gateway.start()
-            ledger = Ledger(tmp_path / "spool" / LEDGER)
+            ledger = Ledger(place)
             wait_until_settled(ledger, 60)
             assert gateway.stop() == 0
+        dead = ledger.counts().get(("deliveries", "dead"), 0)
+        ledger.close()
     archive.down()
     assert len(acknowledged) >= ROUNDS / 3, sorted(acknowledged)
     for study in acknowledged:
         assert set(result_uids([f"{study}.1", f"{study}.2"])) <= archive.came[study].keys()
     assert {len(bodies) for results in archive.came.values() for bodies in results.values()} == {1}  # one UID never named two contents
-    assert ledger.counts().get(("deliveries", "dead"), 0) == 0
-    ledger.close()
+    assert dead == 0

@@ -3,24 +3,22 @@
 from __future__ import annotations
 
 import shutil
-import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 from service.gateway.ledger import Ledger
-from tests.contract.conftest import ROOT, clean_environment, free_port
-from tests.contract.gateways import running_gateway
+from tests.contract.conftest import free_port
+from tests.contract.gateways import running_gateway, running_worker
 from tests.contract.test_gateway_durability import CONFIG, Archive, any_study, result_uids, send, wait_until_settled
 from tests.service.gateway.http_server import Reply, Request, serving
 from tests.service.gateway.postgres import cluster
 
 pytestmark = pytest.mark.slow
+PYTHON = Path(sys.executable)
 STUDIES = 6
 
 
@@ -39,7 +37,7 @@ def test_a_killed_worker_is_succeeded_and_every_study_has_one_result(tmp_path: P
         config = tmp_path / "gateway.toml"
         shared = f'ledger = "{url}"\nlease_s = 2\n'
         config.write_text(shared + CONFIG.format(folder=tmp_path, service=asked, port=port, archive=archive.port))
-        with running_gateway(Path(sys.executable), config, port) as gateway, worker(config) as beside:
+        with running_gateway(PYTHON, config, port) as gateway, running_worker(PYTHON, config) as beside:
             for number in range(STUDIES):
                 send(port, number, tmp_path, acknowledged)
             ledger = Ledger(url)
@@ -61,16 +59,3 @@ def wait_until_running(ledger: Ledger, count: int) -> None:
     while ledger.counts().get(("jobs", "running"), 0) < count:
         assert time.monotonic() < until, ledger.counts()
         time.sleep(0.01)
-
-
-@contextmanager
-def worker(config: Path) -> Iterator[subprocess.Popen[bytes]]:
-    """A process that evaluates and delivers beside the gateway."""
-    with config.with_suffix(".work.log").open("ab") as log:
-        command = [sys.executable, "-m", "service", "gateway", "work", str(config)]
-        process = subprocess.Popen(command, cwd=ROOT, env=clean_environment(), stdout=log, stderr=log)
-    try:
-        yield process
-    finally:
-        process.kill()
-        process.wait()

@@ -39,7 +39,7 @@ class GatewayConfig(Section):
     fhir: FhirSource | None = Field(None, description="A FHIR server that is asked for metadata.")
     keep_days: float = Field(7.0, gt=0, description="Days that a study is kept after all of its results were delivered.")
     workers: int = Field(2, ge=1, description="Studies evaluated side by side.")
-    lease_s: float = Field(120.0, gt=0, description="A study whose taker has not been heard of for so long is taken by another.")
+    lease_s: float = Field(120.0, gt=0, description="A study or result whose taker has not been heard of for so long is taken by another.")
     metrics_port: int = Field(0, ge=0, le=65535, description="Port of /metrics and /health; 0 for none.")
     receive: Receive
     web: Web | None = Field(None, description="The door for STOW-RS; without it there is none.")

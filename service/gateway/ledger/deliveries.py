@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from sqlalchemy import select, update
@@ -15,6 +16,10 @@ from service.gateway.ledger.tables import deliveries
 class Deliveries(Database):
     """One delivery for each result and destination."""
 
+    def __init__(self, where: Path | str) -> None:
+        super().__init__(where)
+        self._taken: set[int] = set()  # what this process is sending
+
     def take_delivery(self, now: float, lease_s: float, destinations: Sequence[str]) -> Delivery | None:
         """The delivery that has waited longest for one of these destinations; None where none is due."""
         due = (deliveries.c.state == "pending") & (deliveries.c.next_at <= now) & deliveries.c.destination.in_(destinations)
@@ -25,7 +30,19 @@ class Deliveries(Database):
                 return None
             values = {"next_at": now + lease_s, "attempts": row["attempts"] + 1}
             connection.execute(update(deliveries).where(deliveries.c.id == row["id"]).values(**values))
+            self._taken.add(row["id"])
             return Delivery(row["id"], row["destination"], row["sop_uid"], row["study_uid"], row["file"], row["attempts"] + 1)
+
+    def let_go(self, delivery: Delivery) -> None:
+        """It is not being sent any more: its lease ends by itself, unless it is noted what became of it."""
+        self._taken.discard(delivery.id)
+
+    def renew_deliveries(self, until: float) -> None:
+        """Keep what this process is sending; what it has not renewed in time is anybody's."""
+        if taken := list(self._taken):
+            mine = (deliveries.c.state == "pending") & deliveries.c.id.in_(taken)
+            with self._writing() as connection:
+                connection.execute(update(deliveries).where(mine).values(next_at=until))
 
     def delivered(self, delivery: Delivery, now: float) -> None:
         """It arrived, and the receiver said so."""

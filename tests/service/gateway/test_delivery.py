@@ -111,6 +111,21 @@ def test_what_a_process_took_that_died_is_sent_by_the_next(tmp_path):
     assert desk.row()["state"] == "sent"
 
 
+def test_what_is_being_sent_stays_taken_and_what_is_let_go_is_anybodys_when_its_lease_ends(tmp_path):
+    desk = Desk(tmp_path)
+    desk.put(b"{}", hook(1), sop_uid="1.2.3")
+    taken = desk.ledger.take_delivery(desk.now, 10, ["hook"])
+    for _ in range(3):
+        desk.now += 9
+        assert desk.ledger.take_delivery(desk.now, 10, ["hook"]) is None
+        desk.ledger.renew_deliveries(desk.now + 10)
+    desk.ledger.let_go(taken)
+    desk.now += 9
+    desk.ledger.renew_deliveries(desk.now + 10)
+    desk.now += 2
+    assert desk.ledger.take_delivery(desk.now, 10, ["hook"]) is not None
+
+
 def test_what_kills_every_process_that_sends_it_is_buried(tmp_path):
     desk = Desk(tmp_path, Retry(attempts=2))
     with website(OK) as site:

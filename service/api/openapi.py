@@ -34,7 +34,7 @@ PARAMETERS = [
     },
     {
         "name": "X-Priority", "in": "header", "required": False, "schema": {"enum": ["stat", "routine", "batch"], "default": "routine"},
-        "description": "Who goes first: stat before routine before batch; batch work that has waited for ten seconds counts as routine",
+        "description": "Who goes first: stat before routine before batch; batch work that waits has a ninth of the time beside routine",
     },
     {
         "name": "X-Deadline-Ms", "in": "header", "required": False, "schema": {"type": "integer", "minimum": 1},

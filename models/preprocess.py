@@ -19,7 +19,8 @@ from models.spec import Field, ImageInput, Intensity, TabularInput
 Pixels = NDArray[np.float32]
 Point = tuple[float, float]
 SOURCE_PIXELS = 3  # per pixel of the network: with fewer, a lower resolution of the file is no longer the same picture
-BAND_ROWS = 16  # of the network's view that are resized at once
+BAND_ROWS = 16  # of the network's view that are resized at once, at least
+BAND_SAMPLES = 1 << 16  # of the picture that are, at most, where that is more: a quarter of a megabyte stays in the cache
 PIECE_ROWS = 128  # of the picture that are float32 at once; no band of a network's view has as many
 
 
@@ -135,8 +136,9 @@ def square_view(grey: Grey, geometry: Geometry, shape: tuple[int, int], first: P
     right = left + width * column
     columns = _reach(left, right, column)
     view = np.empty(shape, np.float32)
-    for start in range(0, height, BAND_ROWS):
-        stop = min(start + BAND_ROWS, height)
+    at_once = max(BAND_ROWS, int(BAND_SAMPLES / (len(columns) * row)))
+    for start in range(0, height, at_once):
+        stop = min(start + at_once, height)
         above, below = top + start * row, top + stop * row
         rows = _reach(above, below, row)
         band, sides = _continued(grey, rows, columns, (left - columns.start, right - columns.start), width)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from importlib.metadata import version
 
 import imagecodecs
 import jpeg_ls
@@ -14,6 +13,7 @@ from numpy.typing import NDArray
 from models.decode import reduction
 from models.decode.codestream import Codestream, probe_jpeg, probe_jpeg2000, probe_rle
 from models.decode.dataset import EXPLICIT_BIG, EXPLICIT_LITTLE, IMPLICIT_LITTLE, Encoding
+from models.decode.versions import versioned
 from models.errors import UnreadableImageError
 
 Samples = NDArray[np.unsignedinteger]
@@ -31,7 +31,7 @@ class Codec:
     @property
     def name(self) -> str:
         """The decoder and its version, as the answer reports it."""
-        return f"{self.distribution} {version(self.distribution)}"
+        return versioned(self.distribution)
 
     def samples(self, frame: bytes, said: Codestream, bits_allocated: int, threads: int = 1) -> Samples:
         """Decode a frame to (rows * columns,) unsigned samples; the container is as wide as the decoder made it.

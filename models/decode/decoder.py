@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from importlib.metadata import version
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -11,6 +9,7 @@ from models.decode import dicom, png, raster
 from models.decode.guard import nothing_else_escapes
 from models.decode.image import Format, Header, Image, Limits
 from models.decode.part10 import is_dicom
+from models.decode.versions import versioned
 from models.errors import MissingImageError, UnsupportedFormatError
 
 
@@ -62,7 +61,7 @@ def decode(data: bytes, header: Header, limits: Limits, *, apply_voi: bool, leve
         raster.header_of(data, header.format, limits)
         grey, grid = raster.grey_of(data, header.format, level)
         decoder = "simplejpeg" if header.format == "jpeg" else "pillow"
-        return Image(grey, header, f"{decoder} {version(decoder)}", grid, "none")
+        return Image(grey, header, versioned(decoder), grid, "none")
 
 
 def stored_values(data: bytes, header: Header, limits: Limits) -> NDArray[np.integer]:

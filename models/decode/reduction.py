@@ -10,7 +10,6 @@ import io
 import struct
 from collections.abc import Callable
 from dataclasses import dataclass
-from importlib.metadata import version
 
 import numpy as np
 import simplejpeg
@@ -18,6 +17,7 @@ from numpy.typing import NDArray
 from PIL.Jpeg2KImagePlugin import Jpeg2KImageFile
 
 from models.decode.codestream import EOI, Codestream
+from models.decode.versions import versioned
 
 Samples = NDArray[np.unsignedinteger]
 DEEPEST_DCT = 3  # a block of 8 x 8 becomes one sample
@@ -55,7 +55,7 @@ class Scaled:
     @property
     def name(self) -> str:
         """The decoder and its version, as the answer reports it."""
-        return f"{self.distribution} {version(self.distribution)}"
+        return versioned(self.distribution)
 
     def grid(self, level: int) -> Grid:
         """Where its samples of a level lie."""

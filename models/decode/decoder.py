@@ -60,8 +60,7 @@ def decode(data: bytes, header: Header, limits: Limits, *, apply_voi: bool, leve
             return Image(shown.grey, header, shown.decoder, shown.grid, shown.lut)
         raster.header_of(data, header.format, limits)
         grey, grid = raster.grey_of(data, header.format, level)
-        decoder = "simplejpeg" if header.format == "jpeg" else "pillow"
-        return Image(grey, header, versioned(decoder), grid, "none")
+        return Image(grey, header, versioned(raster.decoder_of(data, header.format)), grid, "none")
 
 
 def stored_values(data: bytes, header: Header, limits: Limits) -> NDArray[np.integer]:

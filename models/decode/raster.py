@@ -22,7 +22,7 @@ from PIL.PngImagePlugin import PngImageFile
 from models.decode.codestream import probe_jpeg
 from models.decode.completeness import PROGRESSIVE, check_scans
 from models.decode.image import Format, Header, Limits
-from models.decode.png import check_stream, png_header
+from models.decode.png import check_stream, grey_samples, png_header
 from models.decode.reduction import DEEPEST_DCT, FULL, Grid, averaged, block_centre, decode_jpeg
 from models.decode.tone import Grey, toned
 from models.errors import TooLargeError, UnreadableImageError, UnsuitableImageError, UnsupportedFormatError
@@ -57,6 +57,13 @@ def header_of(data: bytes, kind: Format, limits: Limits) -> Header:
 def samples_of(data: bytes, kind: Format) -> NDArray[np.uint8] | NDArray[np.uint16]:
     """Decode the grey values of a picture whose header was checked: (height, width), upright, as stored."""
     return _samples(data, kind, 0)[0]
+
+
+def decoder_of(data: bytes, kind: Format) -> str:
+    """The distribution that decodes a picture whose header was checked."""
+    if kind == "jpeg":
+        return "simplejpeg"
+    return "imagecodecs" if png_header(data).plain else "pillow"
 
 
 def grey_of(data: bytes, kind: Format, level: int = 0) -> tuple[Grey, Grid]:
@@ -105,13 +112,15 @@ def _jpeg_size(data: bytes) -> tuple[int, int]:
 
 def _png_samples(picture: Picture, data: bytes) -> NDArray[np.uint8] | NDArray[np.uint16]:
     header = png_header(data)
-    check_stream(data, header)
     if getattr(picture, "n_frames", 1) != 1:
         raise UnsuitableImageError("The PNG is animated.")
     if header.depth < 8 or (header.depth == 16 and picture.mode != "I;16"):
         raise UnsuitableImageError(COLOUR)  # Pillow reduces 16-bit colour to 8 bits
     if picture.mode == "LA" or (picture.mode in {"L", "I;16"} and "transparency" in picture.info):
         raise UnsuitableImageError(TRANSPARENT)
+    if header.plain:
+        return grey_samples(data, header)
+    check_stream(data, header)
     if picture.mode in {"L", "I;16"}:
         return np.asarray(picture)
     channels = np.asarray(picture.convert("RGBA"))

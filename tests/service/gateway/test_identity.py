@@ -69,7 +69,7 @@ def test_no_more_is_inflated_than_a_header_can_have() -> None:
 @pytest.mark.parametrize(("data", "syntax"), [
     (b"", EXPLICIT), (b"\0" * 200, EXPLICIT), (b"not deflated", DEFLATED), (encoded(small(), EXPLICIT), IMPLICIT),
     (encoded(small(), EXPLICIT)[:80], EXPLICIT), (element(0x00080005, b"SQ", b"", 0xFFFFFFFF) * 10_000, EXPLICIT),
-])  # fmt: skip
+], ids=["nothing", "zeros", "not deflated", "another syntax", "cut", "sequences"])  # fmt: skip  # bytes with a new UID name no test
 def test_what_cannot_be_read_is_nobody(data: bytes, syntax: str) -> None:
     with pytest.raises(UnidentifiedError):
         identify(memoryview(data), syntax)

@@ -29,8 +29,9 @@ import numpy as np
 from PIL import Image
 from tqdm import tqdm
 
+from benchmarks.callers import NICE, example
 from benchmarks.form import CONTENT_TYPE, body
-from benchmarks.overload import CALLERS_NICE, MODELS, example, resident_mb, service
+from benchmarks.running import MODELS, resident_mb, service
 
 CLASSES = ("stat", "routine", "routine", "batch")
 EVERY_S = 10.0
@@ -158,7 +159,7 @@ def main() -> int:
     parser.add_argument("--write", type=Path, help="folder for soak.md and soak.png")
     given = parser.parse_args()
     with service() as (process, port):
-        os.nice(CALLERS_NICE)
+        os.nice(NICE)
         seen = asyncio.run(soak(port, process.pid, 60 * given.minutes, given.studies))
     text = page(seen, 60 * given.minutes, given.studies)
     print(text)

@@ -181,6 +181,7 @@ def _quantise(source: Path, cohort: Cohort, target: Path) -> None:
     quantize_static(
         str(source), str(target), _Rows(cohort, source, rows), quant_format=QuantFormat.QDQ, per_channel=True,
         activation_type=QuantType.QUInt8, weight_type=QuantType.QInt8, nodes_to_quantize=sorted(trunk_nodes(source, cohort.spec)),
+        reduce_range=True,  # weights of 7 bits: with 8, processors without VNNI saturate their sums of 16 bits, and answer otherwise
     )  # fmt: skip
 
 

@@ -8,11 +8,10 @@ import random
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from benchmarks.form import CONTENT_TYPE, body
+from benchmarks.running import ROOT
 
-ROOT = Path(__file__).resolve().parents[1]
 STAT_SHARE = 0.05
 NICE = 5  # callers share the machine with the service, and come second
 WORK = {"decode", "preprocess", "infer", "postprocess", "render"}

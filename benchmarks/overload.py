@@ -3,7 +3,7 @@
     python -m benchmarks.overload [--networks full-size|reference] [--seconds N] [--deadline-ms MS] [--write FOLDER]
 
 Starts the real service with the gate and full-size networks for two models (random weights), or all models with their reference
-artifacts, which are so small that refusing costs as much as answering. It is watched at rest. Then callers, as many as keep it busy, send
+artifacts, which answer so fast that refusing weighs more. It is watched at rest. Then callers, as many as keep it busy, send
 the examples of every model one after the other: the peak. Then five times the peak comes in, at random times and whether or not anything
 is answered, each request with a deadline, one in twenty of them STAT; then nothing but one request after the other, until they are
 answered as before. Callers run at a low priority in this process, and share the machine with the service: what they take of it is told.

@@ -16,8 +16,8 @@ MODELS = ("bmd", "breast", "chest", "alzheimer")
 @contextmanager
 def service(models: Sequence[str] = MODELS, artifacts: Path = ROOT / "artifacts") -> Iterator[tuple[subprocess.Popen[str], int]]:
     """The service with its models, ready, and its port."""
-    settings = {"CHIASM_PORT": "0", "CHIASM_ARTIFACTS": str(artifacts), "CHIASM_MODELS": ",".join(models)}
-    settings["CHIASM_LOG_LEVEL"] = "error"
+    served = {"CHIASM_ARTIFACTS": str(artifacts), "CHIASM_MODELS": ",".join(models)}
+    settings = {"CHIASM_PORT": "0", "CHIASM_LOG_LEVEL": "error", **served}
     command = [sys.executable, "-m", "service", "serve"]
     process = subprocess.Popen(command, env=os.environ | settings, cwd=ROOT, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True)
     try:

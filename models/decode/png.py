@@ -1,4 +1,4 @@
-"""PNG (ISO/IEC 15948): the header, and whether the compressed scanlines are all there.
+"""PNG (ISO/IEC 15948): the header, whether the compressed scanlines are all there, and the samples of a grey picture.
 
 Pillow fills the rows that a short stream leaves out with black and does not compare checksums; here the stream is inflated once,
 piece by piece, and counted. What is grey is read here; what comes in colours, with a palette or interlaced is read by Pillow.
@@ -94,7 +94,7 @@ def _unfiltered(before: NDArray[np.unsignedinteger], lines: bytearray, header: P
 
 
 def _chunk(kind: bytes, body: bytes) -> bytes:
-    """5.3."""
+    """One chunk: its length, its kind, its body and their checksum (5.3)."""
     return len(body).to_bytes(4) + kind + body + isal_zlib.crc32(kind + body).to_bytes(4)
 
 

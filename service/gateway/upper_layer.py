@@ -192,8 +192,16 @@ class Bounds:
         connection, provider = event.assoc.dul.socket, event.assoc.dimse
         if connection is not None and connection.socket is not None:
             connection.recv = partial(receive_exactly, connection.socket)  # type: ignore[method-assign]
+            connection._shutdown_socket = partial(_shut, connection.socket)  # type: ignore[method-assign]
         take = partial(_take, provider, provider.receive_primitive, self)
         provider.receive_primitive = take  # type: ignore[method-assign]
+
+
+def _shut(connection: socket.socket) -> None:
+    """End a connection. pynetdicom's own leaves it open where the other side has reset it: then nothing can be shut down."""
+    with contextlib.suppress(OSError):
+        connection.shutdown(socket.SHUT_RDWR)
+    connection.close()
 
 
 def _take(provider: DIMSEServiceProvider, receive: Callable[[P_DATA], None], bounds: Bounds, fragment: P_DATA) -> None:

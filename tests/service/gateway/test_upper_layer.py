@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import socket
 import struct
 import subprocess
@@ -20,7 +21,7 @@ from pynetdicom.pdu_primitives import P_DATA
 
 from service.gateway.config import GatewayConfigError, Tls
 from service.gateway.tls import client_context
-from service.gateway.upper_layer import InFlight, Kept, Server, receive_exactly
+from service.gateway.upper_layer import InFlight, Kept, Server, hang_up, receive_exactly
 from tests.service.gateway.door import (
     DX,
     EXPLICIT,
@@ -64,6 +65,21 @@ def test_what_is_no_dicom_ends_its_own_connection_only(sent: bytes, tmp_path: Pa
             connection.sendall(sent)
             assert ended(connection)
         assert store_dataset(other, small()) == 0
+
+
+def test_a_connection_that_was_reset_leaves_no_descriptor(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def not_connected(*_: object) -> None:
+        raise OSError(errno.ENOTCONN, "the other side has reset it")
+
+    with Door(tmp_path) as door, raw(door):
+        server = door.receiver._server
+        assert server is not None
+        wait_until(lambda: server.active_associations)
+        (association,) = server.active_associations
+        connection = association.dul.socket.socket
+        monkeypatch.setattr(socket.socket, "shutdown", not_connected)
+        hang_up(association)
+        assert connection.fileno() == -1
 
 
 @pytest.mark.parametrize("fragments", [

@@ -1,4 +1,6 @@
 import hashlib
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -39,6 +41,36 @@ def test_arrays_in_arrays_out(path):
 def test_other_tensors_than_the_network_reads_are_refused(path, tensors):
     with pytest.raises(ArtifactError):
         Runtime(path)({name: np.zeros(shape, np.float32) for name, shape in tensors.items()})
+
+
+def convolutions(count: int, channels: int) -> onnx.ModelProto:
+    """A chain of 3 x 3 convolutions of x (B, `channels`, 8, 8)."""
+    weights = np.random.default_rng(7).normal(size=(count, channels, channels, 3, 3)).astype(np.float32)
+    held = [numpy_helper.from_array(each, f"w{index}") for index, each in enumerate(weights)]
+    nodes = [
+        helper.make_node("Conv", [f"h{index}" if index else "x", f"w{index}"], [f"h{index + 1}"], pads=[1] * 4) for index in range(count)
+    ]
+    tensors = [helper.make_tensor_value_info(name, TensorProto.FLOAT, ["batch", channels, 8, 8]) for name in ("x", f"h{count}")]
+    graph = helper.make_graph(nodes, "convolutions", tensors[:1], tensors[1:], held)
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=10)
+
+
+def test_a_network_takes_the_memory_of_its_weights_once(tmp_path):
+    onnx.save(convolutions(16, 256), tmp_path / "model.onnx")
+    weighed = """
+import sys
+from pathlib import Path
+from service.engine.runtime import Runtime
+resident = lambda: int(Path("/proc/self/statm").read_text().split()[1]) * 4096
+Runtime(Path(sys.argv[2]))  # what the first one of all takes is not the weights'
+before = resident()
+kept = Runtime(Path(sys.argv[1]))
+print(resident() - before)
+"""
+    onnx.save(adder(), tmp_path / "small.onnx")
+    command = [sys.executable, "-c", weighed, tmp_path / "model.onnx", tmp_path / "small.onnx"]
+    grown = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)
+    assert int(grown.stdout) < 1.3 * (tmp_path / "model.onnx").stat().st_size
 
 
 def test_weights_outside_the_file_are_never_read(tmp_path, monkeypatch):

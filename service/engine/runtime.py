@@ -72,7 +72,7 @@ class Runtime:
         self.digest = "sha256:" + hashlib.sha256(model).hexdigest()
         self.session = _session(model, Device(device) if isinstance(device, str) else device, threads)
         self.session._model_bytes = None  # kept to begin anew elsewhere, which is not allowed here: the size of the file, for ever
-        give_memory_back()
+        _give_memory_back()
         self.provider: str = self.session.get_providers()[0]
         self.metadata: dict[str, str] = dict(self.session.get_modelmeta().custom_metadata_map)
         self._uploads = uploads(self.metadata)
@@ -97,7 +97,7 @@ class Runtime:
             raise ArtifactError(f"the network reads {self.inputs}, and was given {shapes}")
 
 
-def give_memory_back() -> None:
+def _give_memory_back() -> None:
     """Hand what loading a network has freed to the operating system: the GNU C library keeps more than the weights have."""
     with suppress(AttributeError):  # another C library
         ctypes.CDLL(None).malloc_trim(0)

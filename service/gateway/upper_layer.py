@@ -188,7 +188,7 @@ class Bounds:
     in_flight: InFlight
 
     def at_opening(self, event: Event) -> None:
-        """At EVT_CONN_OPEN: read each PDU within a length and a time, and keep no more of a message than a limit."""
+        """At EVT_CONN_OPEN: read each PDU within a length and a time, keep no more of a message than a limit, and close for certain."""
         connection, provider = event.assoc.dul.socket, event.assoc.dimse
         if connection is not None and connection.socket is not None:
             connection.recv = partial(receive_exactly, connection.socket)  # type: ignore[method-assign]

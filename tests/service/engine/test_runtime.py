@@ -58,10 +58,10 @@ def convolutions(count: int, channels: int) -> onnx.ModelProto:
 def test_a_network_takes_the_memory_of_its_weights_once(tmp_path):
     onnx.save(convolutions(16, 256), tmp_path / "model.onnx")
     weighed = """
-import sys
+import resource, sys
 from pathlib import Path
 from service.engine.runtime import Runtime
-resident = lambda: int(Path("/proc/self/statm").read_text().split()[1]) * 4096
+resident = lambda: int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize()
 Runtime(Path(sys.argv[2]))  # what the first one of all takes is not the weights'
 before = resident()
 kept = Runtime(Path(sys.argv[1]))

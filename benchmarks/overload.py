@@ -6,7 +6,8 @@ Starts the real service with the gate and full-size networks for two models (ran
 artifacts, which answer so fast that refusing weighs more. It is watched at rest. Then callers, as many as keep it busy, send
 the examples of every model one after the other: the peak. Then five times the peak comes in, at random times and whether or not anything
 is answered, each request with a deadline, one in twenty of them STAT; then nothing but one request after the other, until they are
-answered as before. Callers run at a low priority in this process, and share the machine with the service: what they take of it is told.
+answered as before. Half of the peak is taken before the load and half after: a machine that has become slower meanwhile says nothing of
+the service. Callers run at a low priority in this process, and share the machine with the service: what they take of it is told.
 """
 
 from __future__ import annotations
@@ -42,6 +43,7 @@ class Figures:
     callers_cpu_s: dict[str, float] = field(default_factory=dict)  # by phase
     peak: list[Answer] = field(default_factory=list)
     load: list[Answer] = field(default_factory=list)
+    halves: list[float] = field(default_factory=list)  # the peak before the load and after it
     recovery_s: float = 0.0
     peak_s: float = 0.0
     load_s: float = 0.0
@@ -82,19 +84,26 @@ def measure(networks: str, seconds: float, deadline_ms: int) -> Figures:
 
 
 async def _phases(found: Figures, port: int, seconds: float, callers: int, deadline_ms: int) -> None:
-    busy = Callers(port, found.models, deadline_ms)
-    await busy.closed(WARM_S, callers)  # the estimates have learned
-    busy.answers.clear()
-    started, used = time.perf_counter(), time.process_time()
-    await busy.closed(seconds, callers)
-    found.peak, found.peak_s = busy.answers, time.perf_counter() - started
-    found.callers_cpu_s["peak"] = time.process_time() - used
+    await Callers(port, found.models, deadline_ms).closed(WARM_S, callers)  # the estimates have learned
+    await _half_of_the_peak(found, port, seconds / 2, callers)
     crowd = Callers(port, found.models, deadline_ms)
     started, used = time.perf_counter(), time.process_time()
     await crowd.open(seconds, TIMES * rate(found.peak, found.peak_s))
     found.load, found.load_s = crowd.answers, seconds
     found.callers_cpu_s["load"] = time.process_time() - used
     found.recovery_s = await _recovered(found, port, deadline_ms, started + seconds)
+    await _half_of_the_peak(found, port, seconds / 2, callers)
+
+
+async def _half_of_the_peak(found: Figures, port: int, seconds: float, callers: int) -> None:
+    busy = Callers(port, found.models, deadline_ms=60_000)
+    started, used = time.perf_counter(), time.process_time()
+    await busy.closed(seconds, callers)
+    took = time.perf_counter() - started
+    found.peak += busy.answers
+    found.peak_s += took
+    found.halves.append(rate(busy.answers, took))
+    found.callers_cpu_s["peak"] = found.callers_cpu_s.get("peak", 0.0) + time.process_time() - used
 
 
 async def _recovered(found: Figures, port: int, deadline_ms: int, since: float) -> float:
@@ -140,7 +149,7 @@ def rows(found: Figures, deadline_ms: int) -> list[tuple[str, str]]:
     of_its_own = by_work * (1 - taken["peak"]) / (1 - taken["load"])
     resident = f"{found.resident_mb['at rest']:.0f} MB, {found.resident_mb['after']:.0f} MB"
     return [
-        ("peak, closed loop", f"{peak:.1f} /s"),
+        ("peak, closed loop: before the load, after", ", ".join(f"{each:.1f} /s" for each in found.halves)),
         ("offered, open loop", f"{len(load) / found.load_s:.1f} /s"),
         (f"answered within {deadline_s:g} s", f"{len(good) / found.load_s:.1f} /s"),
         ("goodput / peak, by answers", f"{len(good) / found.load_s / peak:.2f}"),

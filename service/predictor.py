@@ -18,7 +18,7 @@ from models.study import Study
 from service.engine.batch import Inference
 from service.engine.modes import Modes
 from service.errors import ArtifactError, GoldenMismatchError, ModelOutputError, NotClinicalError, NotReadyError, SpecMismatchError
-from service.waiting.forecast import Forecast
+from service.waiting.forecast import MARGIN, Forecast
 from service.waiting.urgency import WHENEVER, Priority, Urgency
 
 Explain = Callable[[Prediction, Sequence[str]], Awaitable[dict[str, tuple[Explanation, ...]]]]
@@ -143,7 +143,7 @@ class Predictor:
         """
         if self.state != "ready":
             raise NotReadyError(f"{self.spec.name} is {self.state}", retry_after_s=LOADING_S)
-        self.forecast(urgency.priority).check(urgency, time.monotonic())
+        self.forecast(urgency.priority).check(urgency, time.monotonic(), MARGIN[urgency.priority])
         with self._decode.expecting(self.spec.name, urgency.priority), self._infer.expecting(urgency.priority):
             yield
 

@@ -83,7 +83,7 @@ def make_variant(kind: str, artifact: Path, cohort: Cohort, fresh: Cohort, out: 
     out.mkdir(parents=True, exist_ok=True)
     spec = artifact_spec(source)
     if kind == "int8":
-        _quantise(source, cohort, target)
+        quantise(source, cohort, target)
     else:
         halved = convert_float_to_float16(onnx.load(source), keep_io_types=True)
         onnx.save(in_levels(halved, spec) if kind == "fp16u8" else halved, target)
@@ -142,7 +142,7 @@ def _judged(kind: str, artifact: Path, target: Path, fresh: Cohort, golden_flips
     return Verdict(
         kind, evaluation.primary, Estimate(-advantage.value, -advantage.high, -advantage.low), len(fresh.rows),
         {name: int((before[name] != after[name]).sum()) for name in before}, golden_flips,
-        _speedup(artifact / "model.onnx", target, {name: np.asarray(array[:1]) for name, array in fresh.tensors.items()}),
+        speedup(artifact / "model.onnx", target, {name: np.asarray(array[:1]) for name, array in fresh.tensors.items()}),
         ((artifact / "model.onnx").stat().st_size, target.stat().st_size),
     )  # fmt: skip
 
@@ -158,8 +158,8 @@ def _flipped(spec: ModelSpec, one: Tensors, other: Tensors) -> tuple[str, ...]:
     return tuple(name for name in before if before[name] != after[name])
 
 
-def _speedup(one: Path, other: Path, inputs: Tensors) -> Estimate:
-    """How many times faster the other is: the median over rounds, each of which runs both."""
+def speedup(one: Path, other: Path, inputs: Tensors) -> Estimate:
+    """How many times faster the other graph is for inputs (1, ...), on one thread: the median over rounds, each of which runs both."""
     graphs = open_graph(one, threads=1), open_graph(other, threads=1)
     names = [*run_onnx(one, inputs)][:1]
     times = np.array([[_timed(graph, inputs, names) for graph in graphs] for _ in range(ROUNDS)])[ROUNDS // 10 :]  # the first warm up
@@ -175,7 +175,8 @@ def _timed(graph: Graph, inputs: Tensors, names: list[str]) -> float:
     return time.perf_counter() - start
 
 
-def _quantise(source: Path, cohort: Cohort, target: Path) -> None:
+def quantise(source: Path, cohort: Cohort, target: Path) -> None:
+    """Write a float32 graph with its image trunks in int8; rows of the cohort set the scales."""
     logging.getLogger().setLevel(logging.ERROR)  # it advises a preparation of the graph that the exporter has already done
     rows = np.random.default_rng(0).permutation(len(cohort.rows))[:CALIBRATION_ROWS]
     quantize_static(

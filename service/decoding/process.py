@@ -29,7 +29,7 @@ class Bounds:
     max_queue_size: int = 32
     timeout_s: float = 20.0
     memory_bytes: int = 2 << 30
-    studies_per_worker: int = 500  # native decoders leak a little; a fresh process forgets
+    studies_per_worker: int = 5000  # native decoders may leak a little, and a fresh process forgets; a start takes as long as 200 studies
     cores: int = 1  # that the workers share; one that is alone with its study may use those of the others
 
 

@@ -107,7 +107,7 @@ class Scheduler:
         while not self._closed and self.lines.free > 0 and not self._waits() and (place := self.lines.next()):
             modes = self._batchers[place.line.model].modes
             batch = [place, *self.lines.companions(place, self._size(place, modes) - 1)]
-            alone = self.lines.free == self.lines.servers and len(batch) == 1 and not len(self.lines)
+            alone = self.lines.free == self.lines.servers and len(batch) == 1 and not len(self.lines) and not self.lines.coming
             if alone and modes.wide:
                 self._begin(batch, modes.wide, slots=self.lines.servers, learn=False)
             else:

@@ -80,6 +80,11 @@ class Lines(Generic[T]):
         """Servers that serve nobody."""
         return self.servers - sum(served.servers for served in self._served)
 
+    @property
+    def coming(self) -> int:
+        """Who was let in at the door, and is on the way here."""
+        return sum(sum(line.coming) for line in self._lines.values())
+
     def everybody(self) -> list[Place[T]]:
         """All who wait."""
         return [place for line in self._lines.values() for waiting in line.classes for place in waiting]
@@ -103,16 +108,24 @@ class Lines(Generic[T]):
     def forecast(self, model: str, priority: Priority, *, coming: bool = True) -> Forecast:
         """What a request that came to the door now would meet; to the line itself, if those on their way are not to count.
 
-        Each model with work in its class is taken to need as long as its own until it is served, and more urgent work to come as of late.
+        The other models' work in its class, and more urgent work, are taken to come as of late.
         """
         mine, lines = self.line(model), self._lines.values()
         ahead = [sum(line.ahead(each, coming=coming) for line in lines) for each in Priority if each <= priority]
         if sum(ahead) < self.free and not any(line.classes[each] for line in lines for each in Priority if each <= priority):
             return Forecast(0.0, mine.duration.p90_s)
         own_s = mine.work_s(priority, coming=coming)
-        own_s += sum(own_s + line.duration.mean_s for line in lines if line is not mine and line.ahead(priority, coming=coming))
+        own_s += sum(self._meanwhile_s(line, own_s, priority, coming=coming) for line in lines if line is not mine)
         urgent_s = [sum(line.work_s(each, coming=coming) for line in lines) for each in Priority if each < priority]
         return Forecast(self._served_after_s(own_s, urgent_s, priority) / self.servers, mine.duration.p90_s)
+
+    def _meanwhile_s(self, line: Line[T], own_s: float, priority: Priority, *, coming: bool) -> float:
+        """Of the servers' time, what another model takes until `own_s` were served: as much and a turn, if it has that or will get it."""
+        there_s = line.work_s(priority, coming=coming)
+        if not there_s:
+            return 0.0
+        comes_s = line.arrivals.per_second(self._clock()) * line.duration.mean_s * (own_s + there_s) / self.servers
+        return min(own_s + line.duration.mean_s, there_s + comes_s)
 
     def _served_after_s(self, own_s: float, urgent_s: list[float], priority: Priority) -> float:
         """Of the servers' time: until what runs, what is more urgent, and `own_s` of the class have been served."""

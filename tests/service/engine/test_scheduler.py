@@ -227,6 +227,19 @@ async def test_a_refusal_is_at_once_and_the_place_is_there_when_the_others_are_s
         assert (await ask(batcher, 9)).outputs["y"].tolist() == [18.0]
 
 
+async def test_one_that_another_is_on_the_way_to_join_has_one_core():
+    narrow, wide = Doubler(), Doubler()
+    async with Scheduler(2, max_queue_size=9) as scheduler:
+        modes = Modes(narrow, wide, alone_ms={1: 10.0, 2: 5.0})
+        batcher, other = scheduler.open("m", narrow, find_modes=lambda _: modes), scheduler.open("other", narrow)
+        await batcher.settle(one(0))
+        with other.expecting(ROUTINE):
+            await batcher(one(1))
+        await until(lambda: scheduler.lines.free == 2)
+        await batcher(one(2))
+    assert (narrow.batches, wide.batches) == ([[1.0]], [[2.0]])
+
+
 async def test_one_that_is_alone_has_all_cores_and_those_of_a_crowd_one_each():
     narrow, wide = Doubler(), Doubler(held=True)
     async with Scheduler(2, max_queue_size=9) as scheduler:

@@ -65,10 +65,43 @@ async def test_who_was_let_in_and_is_on_the_way_is_ahead_at_the_door_and_not_in_
     world = World(2)
     with world.lines.expecting("a", ROUTINE), world.lines.expecting("b", ROUTINE):
         assert world.lines.forecast("a", STAT).wait_s == 0
-        assert world.lines.forecast("a", ROUTINE).wait_s == pytest.approx(1.5)  # one of its own and one turn of the other's, by two
-        world.come("a", within_s=0.5, name="first")
+        assert world.lines.forecast("a", ROUTINE).wait_s == pytest.approx(1.0)  # one of its own and one of the other's, by two
+        world.join("a", within_s=0.5, name="first")
         assert world.serve(1) == ["first"]
     assert world.lines.forecast("a", ROUTINE).wait_s == 0
+
+
+async def test_who_was_let_in_with_room_to_spare_is_not_refused_in_the_line_for_want_of_that_room():
+    world = World()
+    world.busy()
+    for _ in range(3):
+        world.come()
+    with pytest.raises(OverloadedError):
+        world.come(within_s=6.9)  # 1.5 times four seconds of waiting, and one of its own
+    assert world.join(within_s=5.1)
+    with pytest.raises(OverloadedError):
+        world.join(within_s=5.5)
+
+
+async def test_stat_is_refused_only_where_it_is_predicted_to_be_late():
+    world = World()
+    world.busy()
+    for _ in range(3):
+        world.come(priority=STAT)
+    assert world.come(priority=STAT, within_s=5.1)
+    with pytest.raises(OverloadedError):
+        world.come(priority=STAT, within_s=5.9)
+
+
+async def test_a_quick_model_beside_counts_as_what_it_has_and_gets_and_no_more():
+    world = World(2)
+    world.lines.line("quick").duration = Duration(0.01)
+    for _ in range(10):
+        world.come("slow")
+    alone_s = world.lines.forecast("slow", ROUTINE).wait_s
+    world.come("quick")
+    assert alone_s == pytest.approx(5.0)
+    assert world.lines.forecast("slow", ROUTINE).wait_s == pytest.approx(5.0, abs=0.02)
 
 
 async def test_who_left_and_who_is_too_late_is_dropped_before_it_is_served_and_told_why():

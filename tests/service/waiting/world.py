@@ -6,6 +6,7 @@ import asyncio
 import math
 from dataclasses import dataclass
 
+from service.waiting.forecast import MARGIN
 from service.waiting.line import Place
 from service.waiting.lines import Lines
 from service.waiting.urgency import Priority, Urgency
@@ -29,6 +30,11 @@ class World:
         self.served: list[object] = []
 
     def come(self, model: str = "a", priority: Priority = ROUTINE, within_s: float = math.inf, name: object = None) -> Place[Caller]:
+        """To the door, and stand in line at once."""
+        self.lines.forecast(model, priority).check(Urgency(priority, self.now + within_s), self.now, MARGIN[priority])
+        return self.join(model, priority, within_s, name)
+
+    def join(self, model: str = "a", priority: Priority = ROUTINE, within_s: float = math.inf, name: object = None) -> Place[Caller]:
         caller = Caller(model if name is None else name, asyncio.get_running_loop().create_future())
         return self.lines.join(model, Urgency(priority, self.now + within_s), caller)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import functools
 import hashlib
 import os
 from collections.abc import Callable, Mapping, Sequence
@@ -147,9 +148,19 @@ def _session_options(provider: Provider, threads: int) -> ort.SessionOptions:
     options.log_severity_level = 4  # fatal only: refusals are ours to word
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     options.add_session_config_entry("session.inter_op.allow_spinning", "0")
-    if provider != "cpu":  # session.disable_cpu_ep_fallback would also refuse a network for the arithmetic of its shapes
+    if provider == "cpu":
+        _share_memory()
+        options.add_session_config_entry("session.use_env_allocators", "1")
+    else:  # session.disable_cpu_ep_fallback would also refuse a network for the arithmetic of its shapes
         options.add_session_config_entry("session.record_ep_graph_assignment_info", "1")
     return options
+
+
+@functools.cache
+def _share_memory() -> None:
+    """One pool for what all networks compute with: each session would keep one of its own, as large as its largest runs side by side."""
+    memory = ort.OrtMemoryInfo("Cpu", ort.OrtAllocatorType.ORT_ARENA_ALLOCATOR, 0, ort.OrtMemType.DEFAULT)
+    ort.create_and_register_allocator(memory, None)
 
 
 def assigned(session: ort.InferenceSession) -> list[tuple[str, str]]:

@@ -43,34 +43,53 @@ def test_other_tensors_than_the_network_reads_are_refused(path, tensors):
         Runtime(path)({name: np.zeros(shape, np.float32) for name, shape in tensors.items()})
 
 
-def convolutions(count: int, channels: int) -> onnx.ModelProto:
-    """A chain of 3 x 3 convolutions of x (B, `channels`, 8, 8)."""
+def convolutions(count: int, channels: int, size: int = 8) -> onnx.ModelProto:
+    """A chain of 3 x 3 convolutions of x (B, `channels`, `size`, `size`)."""
     weights = np.random.default_rng(7).normal(size=(count, channels, channels, 3, 3)).astype(np.float32)
     held = [numpy_helper.from_array(each, f"w{index}") for index, each in enumerate(weights)]
     nodes = [
         helper.make_node("Conv", [f"h{index}" if index else "x", f"w{index}"], [f"h{index + 1}"], pads=[1] * 4) for index in range(count)
     ]
-    tensors = [helper.make_tensor_value_info(name, TensorProto.FLOAT, ["batch", channels, 8, 8]) for name in ("x", f"h{count}")]
+    tensors = [helper.make_tensor_value_info(name, TensorProto.FLOAT, ["batch", channels, size, size]) for name in ("x", f"h{count}")]
     graph = helper.make_graph(nodes, "convolutions", tensors[:1], tensors[1:], held)
     return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=10)
 
 
-def test_a_network_takes_the_memory_of_its_weights_once(tmp_path):
-    onnx.save(convolutions(16, 256), tmp_path / "model.onnx")
-    weighed = """
+WEIGHED = """
 import resource, sys
 from pathlib import Path
+import numpy as np
 from service.engine.runtime import Runtime
 resident = lambda: int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize()
-Runtime(Path(sys.argv[2]))  # what the first one of all takes is not the weights'
-before = resident()
-kept = Runtime(Path(sys.argv[1]))
-print(resident() - before)
+path = Path(sys.argv[1])
+def run():
+    runtime = Runtime(path)
+    runtime({name: np.zeros((1, *shape), np.float32) for name, shape in runtime.inputs.items()})
+    return runtime
 """
-    onnx.save(adder(), tmp_path / "small.onnx")
-    command = [sys.executable, "-c", weighed, tmp_path / "model.onnx", tmp_path / "small.onnx"]
-    grown = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)
-    assert int(grown.stdout) < 1.3 * (tmp_path / "model.onnx").stat().st_size
+
+
+def printed(script: str, path: Path) -> list[int]:
+    """What a process of its own prints, which has `Runtime` and `path`."""
+    process = subprocess.run([sys.executable, "-c", WEIGHED + script, path], capture_output=True, text=True, check=True, timeout=60)
+    return [int(word) for word in process.stdout.split()]
+
+
+def test_a_network_takes_the_memory_of_its_weights_once(tmp_path):
+    path, small = tmp_path / "model.onnx", tmp_path / "small.onnx"
+    onnx.save(convolutions(16, 256), path)
+    onnx.save(adder(), small)
+    first = "Runtime(path.with_name('small.onnx'));"  # what the first one of all takes is not the weights'
+    (grown,) = printed(first + "before = resident(); kept = Runtime(path); print(resident() - before)", path)
+    assert grown < 1.3 * path.stat().st_size
+
+
+def test_what_one_network_has_computed_with_the_next_one_computes_with(tmp_path):
+    onnx.save(convolutions(4, 16, size=512), tmp_path / "model.onnx")
+    script = "before = resident(); one = run(); after = resident(); two = run(); print(after - before, resident() - after)"
+    one, two = printed(script, tmp_path / "model.onnx")
+    assert one > 16 * 512 * 512 * 4
+    assert two < one / 4
 
 
 def test_weights_outside_the_file_are_never_read(tmp_path, monkeypatch):

@@ -75,19 +75,27 @@ def processor() -> str:
     return f"{name}, {'with' if 'vnni' in text else 'without'} VNNI"
 
 
+def certified(model: str) -> str:
+    """What the page of a reference artifact's variant says of its accuracy, and whether it is served."""
+    text = (ROOT / "artifacts" / model / "int8.md").read_text()
+    metric, difference = next(line.strip("| ").split(" | ") for line in text.splitlines() if "variant less float32" in line)
+    return f"{metric.partition(',')[0]} {difference}, {'refused' if '**Not certified**' in text else 'served'}"
+
+
 def page(rows: list[Row]) -> str:
     """docs/performance/int8.md."""
     lines = []
     for row in rows:
         before, after = row.megabytes
         reached = "yes" if row.speedup.low >= NEEDED else "no"
-        lines.append(f"| {row.model} | {row.size} | {before:.1f} to {after:.1f} MB | {row.speedup} | {reached} |")
+        accuracy = certified(row.model) if row.size == "reference" else ""
+        lines.append(f"| {row.model} | {row.size} | {before:.1f} to {after:.1f} MB | {row.speedup} | {reached} | {accuracy} |")
     return "\n".join([
         "# What int8 gains", "", f"`python -m benchmarks.int8` on {processor()}: float32's time over int8's, one study, one thread,",
         "alternating runs, with the 95 % interval. Full-size networks have random weights: only their speed is told. What int8 does to the",
-        "answers of the reference artifacts, and whether the service takes it: "
-        + ", ".join(f"[{model}](../../artifacts/{model}/int8.md)" for model in MODELS) + ".", "",
-        "| model | network | size | speed | 2.5 times as fast |", "|---|---|---|---|---|", *lines, "",
+        "answers of the reference artifacts, and whether the service takes it:",
+        ", ".join(f"[{model}](../../artifacts/{model}/int8.md)" for model in MODELS) + ".", "",
+        "| model | network | size | speed | 2.5 times as fast | accuracy less float32's |", "|---|---|---|---|---|---|", *lines, "",
     ])  # fmt: skip
 
 

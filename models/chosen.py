@@ -53,15 +53,16 @@ class Chosen:
         yield from self.quality
 
 
-def read_picture(chosen: Chosen, side: Side | None, tensors: Tensors, thumbnails: Tensors, timing_ms: Timing) -> UsedImage:
-    """Decode and preprocess what was chosen into `tensors` and `thumbnails`, and say where it came from."""
+def read_picture(chosen: Chosen, side: Side | None, tensors: Tensors, thumbnails: Tensors | None, timing_ms: Timing) -> UsedImage:
+    """Decode and preprocess what was chosen into `tensors` and, where they are wanted, `thumbnails`; say where it came from."""
     part = chosen.image
     with timed(timing_ms, DECODE):
         picture = chosen.decode(side)
     image, header = picture.image, picture.image.header
     with timed(timing_ms, PREPROCESS):
         tensors[part.name], geometry = image_tensor(part, image, side)
-        thumbnails[part.name] = thumbnail(image, GATE.size, GATE.intensity)
+        if thumbnails is not None:
+            thumbnails[part.name] = thumbnail(image, GATE.size, GATE.intensity)
     return UsedImage(
         input=part.name,
         sha256=picture.sha256,

@@ -71,7 +71,7 @@ def read_study(spec: ModelSpec, study: Study, limits: Limits) -> Reading:
     values, reservations = resolve(spec.table, request, _together(chosen))
     side = _side(values["laterality"].value if "laterality" in values else None)
     tensors: Tensors = {}
-    thumbnails: Tensors = {}
+    thumbnails: Tensors | None = {} if limits.thumbnails else None
     used = tuple(read_picture(each, side, tensors, thumbnails, timing_ms) for each in chosen)
     _refuse_repeated([image.sha256 for image in used])
     tensors |= table_tensors(spec.table, values)
@@ -81,7 +81,7 @@ def read_study(spec: ModelSpec, study: Study, limits: Limits) -> Reading:
     seen += [check for each in genotypes for check in each.quality]
     quality = (*seen, *_laterality(spec, values), *reservations, training_range(spec, values))
     unused, read = tuple(_unused(study, candidates, chosen)), next((each.used for each in genotypes), None)
-    return Reading(tensors, used, unused, values, quality, timing_ms, thumbnails, read)
+    return Reading(tensors, used, unused, values, quality, timing_ms, thumbnails or {}, read)
 
 
 def _candidates(spec: ModelSpec, study: Study, image: ImageInput) -> tuple[int, ...]:

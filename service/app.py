@@ -257,8 +257,8 @@ def decoder_pool(settings: Settings, metrics: Metrics) -> DecoderPool:
     granted = cores.available()
     bounds = Bounds(settings.decoder_queue_size, settings.decode_timeout_s, settings.decoder_memory_mb << 20, cores=granted)
     workers = settings.decoder_workers or min(MAX_DECODERS, granted)
-    dropped = partial(metrics.dropped, DECODE)
-    return DecoderPool(workers, Limits(max_pixels=settings.max_pixels), bounds, on_failure=_log_decoder_failure, on_drop=dropped)
+    dropped, limits = partial(metrics.dropped, DECODE), Limits(max_pixels=settings.max_pixels, thumbnails=settings.gate)
+    return DecoderPool(workers, limits, bounds, on_failure=_log_decoder_failure, on_drop=dropped)
 
 
 def _report(tested: tuple[Tested, ...], metrics: Metrics) -> None:

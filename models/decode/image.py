@@ -26,6 +26,7 @@ class Limits:
     refused_syntaxes: frozenset[str] = frozenset()  # transfer syntaxes that this machine's decoders were seen to get wrong
     max_inflation: int = 100  # bytes out for each byte of a deflated data set; radiographs reach 10, bombs 1000
     threads: int = 1  # that one decoder may start, where it can: cores that nothing else needs
+    thumbnails: bool = True  # which the gate looks at; without a gate nobody does
 
 
 @dataclass(frozen=True)

@@ -240,6 +240,12 @@ async def test_the_real_worker_reads_what_the_library_reads():
     assert replace(there, **bare) == replace(here, **bare)
 
 
+async def test_without_a_gate_no_thumbnail_is_made():
+    async with DecoderPool(1, Limits(thumbnails=False), Bounds()) as decode:
+        reading = await decode(SPEC, Study((Part(hip_dicom(), None),), dict(METADATA)))
+    assert (list(reading.thumbnails), list(reading.tensors)[:1]) == ([], ["image"])
+
+
 def test_every_study_error_has_its_way_back():
     def tree(kind: type[StudyError]) -> set[type[StudyError]]:
         return {kind}.union(*map(tree, kind.__subclasses__()))

@@ -84,6 +84,19 @@ def test_a_network_takes_the_memory_of_its_weights_once(tmp_path):
     assert grown < 1.3 * path.stat().st_size
 
 
+def test_no_thread_is_busy_after_a_run(tmp_path):
+    onnx.save(convolutions(4, 64, size=64), tmp_path / "model.onnx")
+    script = """
+import time
+runtime = Runtime(path, threads=2)
+runtime({name: np.zeros((1, *shape), np.float32) for name, shape in runtime.inputs.items()})
+before = time.process_time_ns()
+time.sleep(0.5)
+print(time.process_time_ns() - before)
+"""
+    assert printed(script, tmp_path / "model.onnx")[0] < 20e6
+
+
 def test_what_one_network_has_computed_with_the_next_one_computes_with(tmp_path):
     onnx.save(convolutions(4, 16, size=512), tmp_path / "model.onnx")
     script = "before = resident(); one = run(); after = resident(); two = run(); print(after - before, resident() - after)"

@@ -11,6 +11,9 @@ from tests.untraced import untraced
 # Threads of several libraries that wait for each other by spinning make a loaded machine with two cores stand still.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
+if "PYTEST_XDIST_WORKER" in os.environ:  # there are as many test processes as cores: a pool of several in each would be in its own way
+    os.cpu_count = lambda: 1
+
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Files with slow tests first: of two processes that share the files, none is left alone with a long one at the end."""

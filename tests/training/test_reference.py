@@ -8,6 +8,7 @@ from models.decode import Limits
 from models.golden import Golden
 from models.study import Study, read_study
 from tests.contract.conftest import ROOT
+from tests.untraced import untraced
 from training.evaluation import evaluate_artifact, table_lines
 from training.graphs import artifact_spec, run_onnx
 from training.phantoms.bmd import write
@@ -21,7 +22,7 @@ UNSEEN_CASES, UNSEEN_SEED = 600, 2027  # neither the seed of training nor that o
 @pytest.fixture(scope="module")
 def evaluation(tmp_path_factory):
     folder = tmp_path_factory.mktemp("unseen")
-    write(folder, UNSEEN_CASES, UNSEEN_SEED, rows=recipe("bmd", "reference").phantom_rows, progress=False)
+    untraced(write)(folder, UNSEEN_CASES, UNSEEN_SEED, rows=recipe("bmd", "reference").phantom_rows, progress=False)
     return evaluate_artifact(ARTIFACT, read_cohort("bmd", folder, folder / "tensors"), "unseen phantoms")
 
 

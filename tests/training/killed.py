@@ -18,6 +18,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from tqdm import tqdm
 
 import training.data
 from models.bmd.network import XAttnBMD
@@ -138,4 +139,5 @@ def killed_while_reading(cohort_folder: Path, tensors: Path) -> int:
 if __name__ == "__main__":
     places = [Path(argument) for argument in sys.argv[1:]]
     torch.set_num_threads(1)
+    tqdm.monitor_interval = 0  # no thread of its own, whose locks a fork may find taken for ever
     sys.stdout.write(json.dumps({"deaths": main(*places), "tensors": killed_while_reading(places[0], places[2] / "tensors")}))

@@ -6,7 +6,7 @@ import asyncio
 import math
 import time
 from collections.abc import Callable
-from concurrent.futures import Executor, Future
+from concurrent.futures import Executor
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -50,29 +50,11 @@ class Request:
     queued_at: float = field(default_factory=time.perf_counter)
 
 
-@dataclass(frozen=True)
-class Ran:
-    """What a run gave, and when it began and ended (`time.perf_counter`)."""
-
-    outputs: Tensors
-    began: float
-    ended: float
-
-
-def begin(batch: list[Request], run: Run, threads: Executor) -> Future[Ran]:
-    """Run a batch as soon as a thread is free. Until then it can be cancelled."""
-
-    def work() -> Ran:
-        began = time.perf_counter()
-        return Ran(run(_stack(batch)), began, time.perf_counter())
-
-    return threads.submit(work)
-
-
-async def serve(batch: list[Request], run: Run, threads: Executor, begun: Future[Ran] | None = None) -> None:
-    """Run a batch, or wait for it where it has begun, and answer its requests; what `run` raises is their answer."""
+async def serve(batch: list[Request], run: Run, threads: Executor) -> None:
+    """Run a batch and answer its requests; what `run` raises is their answer."""
+    started = time.perf_counter()
     try:
-        ran = await asyncio.wrap_future(begun or begin(batch, run, threads))
+        outputs = await asyncio.get_running_loop().run_in_executor(threads, run, _stack(batch))
     except RunAgainError:
         if wanted := [request for request in batch if _in_time(request)]:
             await serve(wanted, run, threads)
@@ -80,11 +62,11 @@ async def serve(batch: list[Request], run: Run, threads: Executor, begun: Future
     except Exception as error:  # noqa: BLE001  whatever the function raises belongs to its callers, not to this loop
         await _fail(batch, run, threads, error)
         return
-    provider = getattr(ran.outputs, "provider", "")
+    infer_s, provider = time.perf_counter() - started, getattr(outputs, "provider", "")
     for row, request in enumerate(batch):
         if not request.answer.done():
-            mine = {name: output[row] for name, output in ran.outputs.items()}
-            request.answer.set_result(Inference(mine, ran.began - request.queued_at, ran.ended - ran.began, provider))
+            mine = {name: output[row] for name, output in outputs.items()}
+            request.answer.set_result(Inference(mine, started - request.queued_at, infer_s, provider))
 
 
 async def _fail(batch: list[Request], run: Run, threads: Executor, error: Exception) -> None:

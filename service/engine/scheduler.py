@@ -3,10 +3,8 @@
 Event-driven: a slot that comes free, or a request that finds one free, is what makes something run. Nothing polls, nothing sleeps.
 A slot takes what waits, at most `max_batch_size` requests of one model. On the CPU it never waits for more to come: single requests side
 by side on one session beat larger batches (60 against 56 images a second on two cores), so there the batch size is 1 and the slots are
-the cores. A request that is alone may have all of them, where that was measured to pay. While all slots are taken, whose turn is next is
-offered to their threads: the one that ends begins it without waiting for the event loop, which left cores idle for a twentieth of the
-time. Until then the offer can be withdrawn, for somebody more urgent. On a GPU a slot may wait up to two milliseconds for a fuller batch,
-while nothing else is to be done: the rule stands in `service.waiting.patience`.
+the cores. A request that is alone may have all of them, where that was measured to pay. On a GPU a slot may wait up to two milliseconds
+for a fuller batch, while nothing else is to be done: the rule stands in `service.waiting.patience`.
 """
 
 from __future__ import annotations
@@ -14,15 +12,14 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
 
-from service.engine.batch import Inference, Ran, Request, Run, Tensors, begin, serve
+from service.engine.batch import Inference, Request, Run, Tensors, serve
 from service.engine.modes import Modes
-from service.errors import DeadlineError, DrainingError
+from service.errors import DrainingError
 from service.waiting.duration import Duration
 from service.waiting.forecast import Forecast
 from service.waiting.line import Line, Place
@@ -31,15 +28,6 @@ from service.waiting.patience import together, worth_waiting_s
 from service.waiting.urgency import WHENEVER, Priority, Urgency
 
 FIRST_GUESS_S = 0.05  # what a run is taken to last before any was seen
-
-
-@dataclass(frozen=True)
-class Offer:
-    """A request that the next thread to come free begins, while it still has its place in line."""
-
-    place: Place[Request]
-    run: Run
-    begun: Future[Ran]
 
 
 class Scheduler:
@@ -60,9 +48,7 @@ class Scheduler:
         on_drop: Callable[[str, str], None] = lambda model, why: None,  # noqa: ARG005
     ) -> None:
         self.lines: Lines[Request] = Lines(slots, max_queue_size, FIRST_GUESS_S, clock, on_drop)
-        self._thread_count = max(slots, max_slots)
-        self._threads = ThreadPoolExecutor(self._thread_count, thread_name_prefix="infer")
-        self._offer: Offer | None = None
+        self._threads = ThreadPoolExecutor(max(slots, max_slots), thread_name_prefix="infer")
         self._batchers: dict[str, Batcher] = {}
         self._timers: dict[str, asyncio.TimerHandle] = {}  # of models for which a slot waits for a fuller batch
         self._waited = ""  # the model for which it has just waited
@@ -75,7 +61,6 @@ class Scheduler:
     async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         """Cancel whoever waits, release the runs in flight, take nothing more."""
         self._closed = True
-        self._withdraw()
         for timer in self._timers.values():
             timer.cancel()
         for place in [*self.lines.everybody(), *(place for places in self._running.values() for place in places)]:
@@ -110,8 +95,6 @@ class Scheduler:
         try:
             return await request.answer
         finally:
-            if self._offer is not None and self._offer.place is place:
-                self._withdraw()
             self.lines.leave(place)  # a caller who left: the place is free at once
 
     def resize(self, slots: int) -> None:
@@ -120,9 +103,7 @@ class Scheduler:
         self._dispatch()
 
     def _dispatch(self) -> None:
-        """Give free slots to whose turn it is, unless it pays to wait; offer whose turn is next."""
-        if self._offer is not None and (self.lines.free > 0 or self._offer.place is not self.lines.first()):
-            self._withdraw()
+        """Give free slots to whose turn it is, unless it pays to wait."""
         while not self._closed and self.lines.free > 0 and not self._waits() and (place := self.lines.next()):
             modes = self._batchers[place.line.model].modes
             batch = [place, *self.lines.companions(place, self._size(place, modes) - 1)]
@@ -131,33 +112,6 @@ class Scheduler:
                 self._begin(batch, modes.wide, slots=self.lines.servers, learn=False)
             else:
                 self._begin(batch, modes.narrow, slots=1, learn=True)
-        if self._offer is None and not self._closed and self._all_threads_run() and (place := self.lines.first()):
-            modes = self._batchers[place.line.model].modes
-            if modes.placement is None and modes.max_batch_size == 1:
-                self._offer = Offer(place, modes.narrow, begin([place.who], self._if_in_time(place, modes.narrow), self._threads))
-
-    def _all_threads_run(self) -> bool:
-        """Whether no thread is free, so that what is offered waits, and a slot comes free when one does."""
-        return self.lines.free == 0 and len(self._running) == self.lines.servers == self._thread_count
-
-    def _if_in_time(self, place: Place[Request], run: Run) -> Run:
-        """The run, for a thread that may come to it late."""
-
-        def run_in_time(tensors: Tensors) -> Tensors:
-            if not self.lines.in_time(place, self.lines.now()):
-                raise DeadlineError("the deadline passed while the study waited", retry_after_s=1.0)
-            return run(tensors)
-
-        return run_in_time
-
-    def _withdraw(self) -> None:
-        """Take the offer back, or book it as a run where a thread has begun it, and has not found that it came too late."""
-        offer, self._offer = self._offer, None
-        if offer is None or offer.begun.cancel():
-            return
-        if not (offer.begun.done() and isinstance(offer.begun.exception(), DeadlineError)):
-            offer.place.line.remove(offer.place)
-            self._begin([offer.place], offer.run, slots=1, learn=True, begun=offer.begun)
 
     def _size(self, place: Place[Request], modes: Modes) -> int:
         """How many to run together with a request that has been taken out of its line, itself included."""
@@ -197,9 +151,9 @@ class Scheduler:
         slack_s = self.lines.slack_s(line, len(line))
         return worth_waiting_s(len(line), placement.run_s, self.lines.arrivals_per_s(line), slack_s)
 
-    def _begin(self, batch: list[Place[Request]], run: Run, *, slots: int, learn: bool, begun: Future[Ran] | None = None) -> None:
-        served, requests = self.lines.begin(batch, slots), [place.who for place in batch]
-        task = asyncio.create_task(serve(requests, run, self._threads, begun or begin(requests, run, self._threads)))
+    def _begin(self, batch: list[Place[Request]], run: Run, *, slots: int, learn: bool) -> None:
+        served = self.lines.begin(batch, slots)
+        task = asyncio.create_task(serve([place.who for place in batch], run, self._threads))
         self._running[task] = batch
         task.add_done_callback(lambda done: self._end(done, served, learn=learn))
 

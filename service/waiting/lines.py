@@ -178,19 +178,9 @@ class Lines(Generic[T]):
                     return place
         return None
 
-    def first(self) -> Place[T] | None:
-        """Whose turn it would be now; it keeps its place."""
-        if place := self.next():
-            place.line.insert(place)
-        return place
-
     def foremost(self) -> Line[T] | None:
         """The line whose turn it is; None where nobody waits."""
         return next((line for priority in self._turns() if (line := self._foremost(priority)) is not None), None)
-
-    def in_time(self, place: Place[T], now: float) -> bool:
-        """Whether it would be served before its deadline, were it its turn."""
-        return (now + place.line.duration.mean_s if place.waited else now) <= place.urgency.deadline
 
     def now(self) -> float:
         """On the clock of the deadlines."""
@@ -267,7 +257,8 @@ class Lines(Generic[T]):
         if answer.done():
             self._on_drop(place.line.model, "left")
             return False
-        if self.in_time(place, now):
+        soonest = now + place.line.duration.mean_s if place.waited else now
+        if soonest <= place.urgency.deadline:
             return True
         self._on_drop(place.line.model, "expired")
         wait_s = self.forecast(place.line.model, place.urgency.priority).wait_s

@@ -227,45 +227,6 @@ async def test_a_refusal_is_at_once_and_the_place_is_there_when_the_others_are_s
         assert (await ask(batcher, 9)).outputs["y"].tolist() == [18.0]
 
 
-async def test_a_thread_that_ends_begins_the_next_without_the_event_loop():
-    network = Doubler(held=True)
-    async with serving(network, 1, 9) as batcher:
-        tasks = [ask(batcher, value) for value in range(3)]
-        await until(lambda: batcher.queued(ROUTINE) == 2)
-        network.open.set()
-        time.sleep(0.2)  # noqa: ASYNC251  the event loop is held up: nobody else can begin it
-        assert network.batches == [[0.0], [1.0]]
-        answers = await asyncio.gather(*tasks)
-    assert network.batches == [[0.0], [1.0], [2.0]], "each ran once"
-    assert [answer.outputs["y"].tolist() for answer in answers] == [[0.0], [2.0], [4.0]]
-
-
-async def test_what_no_thread_has_begun_is_passed_by_somebody_more_urgent():
-    network = Doubler(held=True)
-    async with serving(network, 1, 9) as batcher:
-        tasks = [ask(batcher, value) for value in range(3)]
-        await until(lambda: batcher.queued(ROUTINE) == 2)
-        tasks.append(ask(batcher, 9.0, STAT))
-        await until(lambda: batcher.queued(STAT) == 1)
-        network.open.set()
-        await asyncio.gather(*tasks)
-    assert network.batches == [[0.0], [9.0], [1.0], [2.0]]
-
-
-async def test_a_thread_that_comes_to_an_offer_too_late_leaves_it_to_be_dropped():
-    network, dropped, now = Doubler(held=True), [], [1000.0]
-    async with Scheduler(1, max_queue_size=9, clock=lambda: now[0], on_drop=lambda *what: dropped.append(what)) as scheduler:
-        batcher = scheduler.open("m", network)
-        tasks = [asyncio.create_task(batcher(one(value), Urgency(ROUTINE, 1000.0 + within_s))) for value, within_s in ((1, 60), (2, 2))]
-        await until(lambda: batcher.queued(ROUTINE) == 1)
-        now[0] += 5.0
-        network.open.set()
-        time.sleep(0.2)  # noqa: ASYNC251  the thread comes to it before the event loop does
-        results = await asyncio.gather(*tasks, return_exceptions=True)
-    assert isinstance(results[1], DeadlineError)
-    assert (network.batches, dropped) == ([[1.0]], [("m", "expired")])
-
-
 async def test_one_that_another_is_on_the_way_to_join_has_one_core():
     narrow, wide = Doubler(), Doubler()
     async with Scheduler(2, max_queue_size=9) as scheduler:

@@ -142,7 +142,7 @@ def _session(model: bytes, device: Device, threads: int) -> ort.InferenceSession
 def _session_options(provider: Provider, threads: int) -> ort.SessionOptions:
     """Concurrent batch-1 runs share one session. A run on several threads has their cores to itself: they spin from operator to operator.
 
-    Woken for each, on a machine that had been idle, they came so late that a run took up to twice as long. None spins after the run.
+    Woken for each, on a machine that had been idle, they came so late that a run took almost twice as long. None spins after the run.
     """
     options = ort.SessionOptions()
     options.intra_op_num_threads = threads

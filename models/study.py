@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from models.chosen import Chosen, Timing, read_picture, timed
@@ -35,12 +35,24 @@ class NoPanelError(ValueError):
     """The spec lacks the panel that export stamps into it: a fault of whoever calls, not of the study."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, init=False)
 class Part:
-    """One file of a study; `input` names the image input or the genotypes that it was sent as, or None: whichever it fits."""
+    """One file of a study, in the pieces that it came in: a mammogram is worth a copy less.
 
-    data: bytes
-    input: str | None = None
+    `input` names the image input or the genotypes that it was sent as, or None: whichever it fits.
+    """
+
+    pieces: tuple[bytes, ...]
+    input: str | None
+
+    def __init__(self, data: bytes | Iterable[bytes], input: str | None = None) -> None:  # noqa: A002
+        object.__setattr__(self, "pieces", (data,) if isinstance(data, bytes) else tuple(data))
+        object.__setattr__(self, "input", input)
+
+    @property
+    def data(self) -> bytes:
+        """The whole file; a copy, unless it is of one piece."""
+        return b"".join(self.pieces)
 
 
 @dataclass(frozen=True)

@@ -36,12 +36,13 @@ class Multipart:
             raise MalformedRequestError(f"the Content-Type carries no boundary of 1 to {MAX_BOUNDARY} characters")
         self.complete = False  # the final boundary has come
         self._delimiter = CRLF + b"--" + boundary
-        self._buffer = bytearray(CRLF)  # so that the first delimiter, too, follows the end of a line
+        self._buffer, self._at = CRLF, 0  # so that the first delimiter, too, follows the end of a line; what lies before `_at` is taken
         self._steps = self._parse()
 
     def feed(self, data: bytes) -> Iterator[Event]:
         """Take bytes, and yield what they complete; the iteration has to be exhausted."""
-        self._buffer += data
+        self._buffer = self._buffer[self._at :] + data
+        self._at = 0
         for event in self._steps:
             if event is None:
                 return
@@ -59,43 +60,49 @@ class Multipart:
             yield from self._content()
         self.complete = True
         while True:
-            self._buffer.clear()
+            self._at = len(self._buffer)
             yield None
 
     def _content(self) -> _Steps:
-        while (end := self._buffer.find(self._delimiter)) < 0:
-            if (safe := len(self._buffer) - len(self._delimiter) + 1) > 0:  # what stands behind may be the beginning of a delimiter
-                yield self._take(safe)
+        while (end := self._buffer.find(self._delimiter, self._at)) < 0:
+            if more := self._take(self._certain()):
+                yield more
             yield None
-        if end:
-            yield self._take(end)
-        self._take(len(self._delimiter))
+        if more := self._take(end):
+            yield more
+        self._at += len(self._delimiter)
+
+    def _certain(self) -> int:
+        """Where the content ends that cannot be the beginning of a delimiter."""
+        end = max(self._at, len(self._buffer) - len(self._delimiter) + 1)
+        while (end := self._buffer.find(CRLF[:1], end)) >= 0 and not self._delimiter.startswith(self._buffer[end:]):
+            end += 1
+        return len(self._buffer) if end < 0 else end
 
     def _until(self, mark: bytes, limit: int) -> _Bytes:
         """What stands before `mark`; both are taken."""
-        while (end := self._buffer.find(mark)) < 0:
-            _check_length(len(self._buffer) - len(mark), limit)
+        while (end := self._buffer.find(mark, self._at)) < 0:
+            _check_length(len(self._buffer) - self._at - len(mark), limit)
             yield None
-        _check_length(end, limit)
+        _check_length(end - self._at, limit)
         found = self._take(end)
-        self._take(len(mark))
+        self._at += len(mark)
         return found
 
     def _another(self) -> Generator[None, None, bool]:
         """Whether the delimiter that was just taken opens a part, or ends the last one."""
-        while len(self._buffer) < len(CRLF):
+        while len(self._buffer) - self._at < len(CRLF):
             yield None
-        if self._buffer.startswith(b"--"):
+        if self._buffer.startswith(b"--", self._at):
             return False
         if (yield from self._until(CRLF, MAX_PADDING_BYTES)).strip(b" \t"):
             raise MalformedRequestError("a multipart boundary is followed by something else than the end of its line")
-        self._buffer[:0] = CRLF  # a part without headers begins with the empty line
+        self._at -= len(CRLF)  # that has just been taken: a part without headers begins with the empty line
         return True
 
-    def _take(self, size: int) -> bytes:
-        with memoryview(self._buffer) as view:
-            taken = bytes(view[:size])
-        del self._buffer[:size]
+    def _take(self, end: int) -> bytes:
+        """What stands before `end`; no copy where that is all that came."""
+        taken, self._at = self._buffer[self._at : end], end
         return taken
 
 

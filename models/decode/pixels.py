@@ -242,6 +242,12 @@ def _widen(samples: Samples, said: Codestream, module: PixelModule) -> Samples:
     return cells.view(f"u{module.allocated // 8}")
 
 
+def _is_plain(cells: Samples, module: PixelModule) -> bool:
+    """Whether cells are values as they stand: nothing stands above or below the bits of any. To look costs less than a copy."""
+    lowest = not module.signed and module.high == module.stored - 1 and cells.dtype.isnative
+    return lowest and not int(cells.max()) >> module.stored
+
+
 def _values(cells: Samples, module: PixelModule) -> StoredValues:
     """PS3.5 8.1.1: the bits from High Bit down, without what stands above or below; the topmost is the sign.
 
@@ -251,6 +257,8 @@ def _values(cells: Samples, module: PixelModule) -> StoredValues:
     kind = f"{'i' if module.signed else 'u'}{width}"
     if module.stored == module.allocated:
         return cells.view(np.dtype(kind).newbyteorder(cells.dtype.byteorder))
+    if _is_plain(cells, module):
+        return cells
     own = cells if cells.flags.writeable else cells.astype(f"u{width}")
     own <<= module.allocated - 1 - module.high
     values: StoredValues = own.view(kind)

@@ -19,6 +19,7 @@ from service.errors import (
     UnsupportedMediaTypeError,
 )
 
+PIECE_BYTES = 64 << 10
 RETRY_AFTER_S = 2.0  # bodies leave memory when their study is decoded, in about that time
 
 
@@ -68,7 +69,7 @@ class Lease:
 
 
 async def chunks(request: Request, limits: RequestLimits, lease: Lease) -> AsyncIterator[bytes]:
-    """The body in the pieces it arrives in.
+    """The body in the pieces it arrives in; small ones are put together, so that a body never is many more objects than bytes.
 
     Raises
     ------
@@ -79,7 +80,8 @@ async def chunks(request: Request, limits: RequestLimits, lease: Lease) -> Async
     """
     lease.check(_stated_bytes(request, limits.max_request_bytes))
     deadline = asyncio.get_running_loop().time() + limits.receive_timeout_s
-    received, more = 0, True
+    received, passed_on, more = 0, 0, True
+    small: list[bytes] = []
     while more:
         message = await _receive(request, deadline, limits.receive_timeout_s)
         chunk, more = message.get("body", b""), message.get("more_body", False)
@@ -87,7 +89,11 @@ async def chunks(request: Request, limits: RequestLimits, lease: Lease) -> Async
         if received > limits.max_request_bytes:
             raise _too_large(limits.max_request_bytes)
         lease.take(len(chunk))
-        yield chunk
+        small.append(chunk)
+        if received - passed_on >= PIECE_BYTES or not more:
+            passed_on = received
+            yield b"".join(small)
+            small.clear()
 
 
 async def _receive(request: Request, deadline: float, timeout_s: float) -> Message:

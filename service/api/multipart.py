@@ -1,4 +1,4 @@
-"""The parts of a request body, each as a whole: multipart/form-data (RFC 7578) and multipart/related (RFC 2387)."""
+"""The parts of a request body: multipart/form-data (RFC 7578) and multipart/related (RFC 2387)."""
 
 from __future__ import annotations
 
@@ -13,11 +13,16 @@ from service.multipart import Headers, Multipart
 
 @dataclass
 class BodyPart:
-    """One part of the body: the name it was sent as (form-data), what it says it is, and its bytes. File names are ignored."""
+    """One part of the body: the name it was sent as (form-data), what it says it is, and its bytes as they came. File names are ignored."""
 
     name: str
     content_type: str
-    data: bytes
+    pieces: list[bytes]
+
+    @property
+    def data(self) -> bytes:
+        """All of them, in one piece."""
+        return b"".join(self.pieces)
 
 
 async def parts(chunks: AsyncIterator[bytes], boundary: bytes, max_parts: int) -> list[BodyPart]:
@@ -40,10 +45,10 @@ async def parts(chunks: AsyncIterator[bytes], boundary: bytes, max_parts: int) -
             else:
                 found.append((event, []))
     multipart.end()
-    return [_part(headers, b"".join(pieces)) for headers, pieces in found]
+    return [_part(headers, pieces) for headers, pieces in found]
 
 
-def _part(headers: Headers, data: bytes) -> BodyPart:
+def _part(headers: Headers, pieces: list[bytes]) -> BodyPart:
     _, options = parse_options_header(headers.get(b"content-disposition"))
     kind, _ = parse_options_header(headers.get(b"content-type"))
-    return BodyPart(options.get(b"name", b"").decode("utf-8", "replace"), kind.decode("latin-1").lower(), data)
+    return BodyPart(options.get(b"name", b"").decode("utf-8", "replace"), kind.decode("latin-1").lower(), pieces)

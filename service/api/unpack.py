@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -35,9 +35,9 @@ class _Incoming:
     spec: ModelSpec
     limits: RequestLimits
 
-    async def read(self) -> bytes:
-        """The whole body."""
-        return b"".join([chunk async for chunk in self.chunks])
+    async def read(self) -> list[bytes]:
+        """The whole body, in the pieces it came in."""
+        return [chunk async for chunk in self.chunks]
 
     async def parts(self) -> list[multipart.BodyPart]:
         """The parts of a multipart body."""
@@ -73,7 +73,7 @@ async def _form(incoming: _Incoming) -> Study:
         raise MalformedRequestError("the part metadata occurs twice")
     files = [part for part in parts if part.name != METADATA]
     _check_names(incoming.spec, [part.name for part in files])
-    return Study(tuple(Part(part.data, part.name) for part in files), incoming.metadata(texts[0]) if texts else {})
+    return Study(tuple(Part(part.pieces, part.name) for part in files), incoming.metadata(texts[0]) if texts else {})
 
 
 async def _related(incoming: _Incoming) -> Study:
@@ -86,7 +86,7 @@ async def _related(incoming: _Incoming) -> Study:
     texts = [part.data for part in parts if part.content_type == JSON]
     if len(texts) > 1:
         raise MalformedRequestError("there is more than one application/json part")
-    files = tuple(Part(part.data) if part.content_type in beside else _dicom(part.data) for part in parts if part.content_type != JSON)
+    files = tuple(Part(part.pieces) if part.content_type in beside else _dicom(part.pieces) for part in parts if part.content_type != JSON)
     return Study(files, incoming.metadata(texts[0]) if texts else {})
 
 
@@ -115,13 +115,13 @@ _members = msgspec.json.Decoder(dict[_Key, msgspec.Raw], dec_hook=lambda kind, n
 
 
 async def _json(incoming: _Incoming) -> Study:
-    body = await incoming.read()
+    body = b"".join(await incoming.read())
     text, images = await asyncio.to_thread(_parse_json, body) if len(body) > LARGE_BYTES else _parse_json(body)
     metadata = incoming.metadata(text)
     _check_names(incoming.spec, list(images))
     files = [(name, file) for name, files in images.items() for file in files]
     for _, file in files:
-        _check_declared(file.content_type, file.data)
+        _check_declared(file.content_type, [file.data])
     return Study(tuple(Part(file.data, name) for name, file in files), metadata)
 
 
@@ -167,19 +167,20 @@ def _check_names(spec: ModelSpec, names: list[str]) -> None:
         )
 
 
-def _dicom(data: bytes) -> Part:
-    _check_declared(DICOM, data)
-    return Part(data)
+def _dicom(pieces: Sequence[bytes]) -> Part:
+    _check_declared(DICOM, pieces)
+    return Part(pieces)
 
 
-def _check_declared(content_type: str, data: bytes) -> None:
+def _check_declared(content_type: str, pieces: Sequence[bytes]) -> None:
     """Refuse bytes that plainly are something else than they are declared to be; what they are is the decoder's to say."""
-    declared, actual = content_type.lower(), _signature(data)
+    declared, actual = content_type.lower(), _signature(pieces)
     if actual and declared in TOLD_APART and declared != actual:
         raise UnsupportedMediaTypeError("a file is not what its content type says", hint="Declare what the file is, or leave the type out.")
 
 
-def _signature(data: bytes) -> str | None:
+def _signature(pieces: Sequence[bytes]) -> str | None:
+    data = b"".join(piece[:132] for piece in pieces[:132])
     if data[128:132] == b"DICM":  # PS3.10 7.1
         return DICOM
     return next((kind for beginning, kind in SIGNATURES.items() if data.startswith(beginning)), None)

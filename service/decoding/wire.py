@@ -78,17 +78,17 @@ decode_reply = msgspec.msgpack.Decoder(Reply).decode
 _encode = msgspec.msgpack.Encoder().encode
 
 
-def message(header: msgspec.Struct, blobs: Sequence[bytes] = ()) -> list[bytes]:
-    """The pieces of one message, in order; a blob is passed on, not copied."""
+def message(header: msgspec.Struct, pieces: Sequence[bytes] = ()) -> list[bytes]:
+    """The pieces of one message, in order; those of its blobs are passed on, not copied."""
     encoded = _encode(header)
-    return [len(encoded).to_bytes(PREFIX_BYTES, "little") + encoded, *blobs]
+    return [len(encoded).to_bytes(PREFIX_BYTES, "little") + encoded, *pieces]
 
 
 def order(spec: bytes, study: Study, limits: Limits) -> list[bytes]:
     """A study as a message."""
-    blobs = [part.data for part in study.parts]
-    header = Order(spec, limits, study.metadata, [part.input for part in study.parts], [len(blob) for blob in blobs])
-    return message(header, blobs)
+    sizes = [sum(map(len, part.pieces)) for part in study.parts]
+    header = Order(spec, limits, study.metadata, [part.input for part in study.parts], sizes)
+    return message(header, [piece for part in study.parts for piece in part.pieces])
 
 
 def study_of(header: Order, blobs: Sequence[bytes]) -> Study:

@@ -1,12 +1,15 @@
 """From bytes to tensors: the one path of training, service and golden case, on a phantom's real DICOM file."""
 
+import hashlib
 import io
+from dataclasses import replace
 
 import numpy as np
 import pydicom
 import pytest
 from PIL import Image as PillowImage
 
+from models import pictures
 from models.bmd import SPEC
 from models.decode import Limits
 from models.errors import InvalidMetadataError, MetadataConflictError, MissingImageError, StudyError, UnsuitableImageError
@@ -54,7 +57,14 @@ def test_where_the_image_came_from_is_kept():
     assert (used.rows, used.columns) == (768, 619)
     assert used.geometry.mirrored
     assert used.decoder
-    assert len(used.sha256) == 64
+    assert used.sha256 == hashlib.sha256(EXAMPLE).hexdigest()
+
+
+def test_the_digest_of_a_large_film_is_made_beside_its_pixels_and_is_the_same(monkeypatch):
+    monkeypatch.setattr(pictures, "LARGE_BYTES", 1000)
+    alone = read_study(SPEC, Study((Part(EXAMPLE, "image"),), {}), LIMITS)
+    beside = read_study(SPEC, Study((Part(EXAMPLE, "image"),), {}), replace(LIMITS, threads=2))
+    assert beside.images == alone.images
 
 
 def test_a_png_is_read_with_reservations():

@@ -92,7 +92,8 @@ def source_of(study: Study, reading: Reading, limits: Limits) -> Source:
     wanted = {uid: image.input for image in reading.images for uid in image.instance_uids if uid}
     found: dict[str, list[DataSet]] = {image.input: [] for image in reading.images}
     for part in study.parts:
-        dataset = open_dataset(part.data, limits)[1] if is_dicom(part.data) else None
+        data = part.data
+        dataset = open_dataset(data, limits)[1] if is_dicom(data) else None
         name = wanted.get(dataset.text(Tag.SOP_INSTANCE_UID)) if dataset else None
         if dataset is not None and name is not None:
             found[name].append(dataset)

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from models.decode import Limits, read_header
+from models.decode.dicom import stored_values_of_file
 from models.errors import TooLargeError, UnreadableImageError
 from tests.models.decode.synthetic import BIG, EXPLICIT, IMPLICIT, J2K, LIMITS, codestream, compressed, dicom, radiograph
 
@@ -127,3 +128,17 @@ def test_the_frames_of_a_multi_frame_object_are_told_apart():
     start = two.index(b"\x28\x00\x10\x00US")
     for data in (two, fragments(b"", FRAME, FRAME)):
         assert read_header(data[:start] + count + data[start:], Limits(max_frames=2)).frames == 2
+
+
+def test_cells_that_are_values_as_they_stand_are_not_copied():
+    data = dicom(np.full((1500, 1500), 4095, "<u2"))
+    assert np.shares_memory(stored_values_of_file(data, LIMITS), np.frombuffer(data, np.uint8))
+
+
+@pytest.mark.parametrize("syntax", [EXPLICIT, BIG])
+def test_one_bit_above_bits_stored_is_masked(syntax):
+    cells = radiograph()
+    written = cells.copy()
+    written[69, 51] |= 0x1000
+    data = dicom(syntax=syntax, PixelData=written.astype(">u2" if syntax == BIG else "<u2").tobytes())
+    assert np.array_equal(stored_values_of_file(data, LIMITS), cells)

@@ -82,3 +82,16 @@ async def test_genotypes_are_an_unknown_part_for_a_model_that_reads_none():
     with pytest.raises(InvalidParameterError) as refusal:
         await unpacked(*form(mri=NIFTI, genome=VCF))
     assert "genotypes" in refusal.value.hint
+
+
+async def test_a_body_in_single_bytes_does_not_become_a_million_objects():
+    data = DICOM + bytes(200_000)
+    sent = [{"type": "http.request", "body": data[at : at + 1], "more_body": at + 1 < len(data)} for at in range(len(data))]
+    scope = {"type": "http", "method": "POST", "headers": [(b"content-type", b"application/dicom")]}
+
+    async def receive():
+        return sent.pop(0)
+
+    (part,) = (await unpack(Request(scope, receive), SPECS["bmd"], LIMITS, Lease(Budget(1 << 30)))).parts
+    assert part.data == data
+    assert len(part.pieces) < 10

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping
 
 import numpy as np
+from numpy.typing import NDArray
 
 from models.prediction import Finding, Interval, InvalidOutputError, Measurement, Quality, Reading, Tensors
 from models.spec import BelowThreshold, ErrorDistribution, ModelSpec, Regression, TScore
@@ -50,9 +52,14 @@ def probability_below(finding: BelowThreshold, part: Regression, value: float, e
     tails end at 1 / (n + 1), because n calibration cases cannot exclude more.
     """
     gap = boundary(part, finding) - value
-    levels = np.linspace(0.0, 1.0, len(errors.absolute_errors))
-    within = min(float(np.interp(abs(gap), errors.absolute_errors, levels)), errors.cases / (errors.cases + 1))
+    within = min(float(np.interp(abs(gap), errors.absolute_errors, _levels(len(errors.absolute_errors)))), errors.cases / (errors.cases + 1))
     return 0.5 + 0.5 * float(np.sign(gap)) * within
+
+
+@functools.cache
+def _levels(count: int) -> NDArray[np.float64]:
+    """The share of the errors up to each of them, in order of size."""
+    return np.linspace(0.0, 1.0, count)
 
 
 def _value(part: Regression, outputs: Tensors) -> float:

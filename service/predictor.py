@@ -8,6 +8,7 @@ import time
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Literal, Protocol
 
 from models.golden import Golden
@@ -75,6 +76,11 @@ class Identity:
         """What the artifact was trained on."""
         return self.spec.measured.training_data if self.spec.measured else "nothing"
 
+    @cached_property
+    def spec_digest(self) -> str:
+        """Of the declaration that it was exported from."""
+        return self.spec.digest()
+
 
 class Predictor:
     """Decode, preprocess, look, wait, infer, postprocess: one study after the other, each with the time it took.
@@ -107,7 +113,8 @@ class Predictor:
 
     def answered(self, prediction: Prediction) -> Identity:
         """The network, and where it ran for this answer."""
-        return replace(self._identity, provider=prediction.provider) if prediction.provider else self._identity
+        moved = prediction.provider not in {"", self._identity.provider}
+        return replace(self._identity, provider=prediction.provider) if moved else self._identity
 
     @property
     def spec(self) -> ModelSpec:

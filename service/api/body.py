@@ -1,20 +1,17 @@
-"""The bytes of a request, as they arrive: bounded in size, in time, and in the memory of all requests together."""
+"""The bytes of a request, as they arrive: bounded in size, and in the memory of all requests together."""
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
 from starlette.requests import Request
-from starlette.types import Message
 
 from service.errors import (
     CallerLeftError,
     MalformedRequestError,
     OverloadedError,
-    SlowRequestError,
     TooLargeRequestError,
     UnsupportedMediaTypeError,
 )
@@ -75,15 +72,16 @@ async def chunks(request: Request, limits: RequestLimits, lease: Lease) -> Async
     ------
     MalformedRequestError, UnsupportedMediaTypeError, TooLargeRequestError
         From the headers where they tell, before anything is read; from the bytes where they do not.
-    SlowRequestError, CallerLeftError, OverloadedError
-        It took too long, the caller closed the connection, or other requests hold the memory.
+    CallerLeftError, OverloadedError
+        The caller closed the connection, or other requests hold the memory.
     """
     lease.check(_stated_bytes(request, limits.max_request_bytes))
-    deadline = asyncio.get_running_loop().time() + limits.receive_timeout_s
     received, passed_on, more = 0, 0, True
     small: list[bytes] = []
     while more:
-        message = await _receive(request, deadline, limits.receive_timeout_s)
+        message = await request.receive()
+        if message["type"] == "http.disconnect":
+            raise CallerLeftError("the caller closed the connection while sending")
         chunk, more = message.get("body", b""), message.get("more_body", False)
         received += len(chunk)
         if received > limits.max_request_bytes:
@@ -94,17 +92,6 @@ async def chunks(request: Request, limits: RequestLimits, lease: Lease) -> Async
             passed_on = received
             yield b"".join(small)
             small.clear()
-
-
-async def _receive(request: Request, deadline: float, timeout_s: float) -> Message:
-    try:
-        async with asyncio.timeout_at(deadline):
-            message = await request.receive()
-    except TimeoutError:
-        raise SlowRequestError(f"the body did not arrive within {timeout_s:g} s") from None
-    if message["type"] == "http.disconnect":
-        raise CallerLeftError("the caller closed the connection while sending")
-    return message
 
 
 def _stated_bytes(request: Request, limit: int) -> int:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from fastapi import APIRouter, Response
+from fastapi import APIRouter, Request, Response
 from prometheus_client import CONTENT_TYPE_LATEST
 
 from service.api import problems
 from service.api.about import LiveOut, ReadyOut
-from service.api.serving import Service
+from service.api.serving import serving_of
 from service.errors import DrainingError, NotReadyError
 from service.predictor import LOADING_S
 
@@ -23,8 +23,9 @@ async def live() -> LiveOut:
 
 @router.head("/health/ready", include_in_schema=False)
 @router.get("/health/ready", responses=problems.documented([NotReadyError, DrainingError]))
-async def ready(serving: Service) -> ReadyOut:
+async def ready(request: Request) -> ReadyOut:
     """Every model is loaded, reproduced its golden case, and is warm. One whose GPU is lost is degraded, and as right on the CPU."""
+    serving = serving_of(request)
     if serving.draining:
         raise DrainingError("the service is stopping", retry_after_s=LOADING_S)
     states: dict[str, str] = {name: predictor.state for name, predictor in serving.predictors.items()}
@@ -36,6 +37,6 @@ async def ready(serving: Service) -> ReadyOut:
 
 
 @router.get("/metrics", response_class=Response, responses={200: {"content": {"text/plain": {}}, "description": "Prometheus text format"}})
-async def metrics(serving: Service) -> Response:
+async def metrics(request: Request) -> Response:
     """Requests, stages, inferences, queues and models, for Prometheus."""
-    return Response(serving.metrics.render(), media_type=CONTENT_TYPE_LATEST)
+    return Response(serving_of(request).metrics.render(), media_type=CONTENT_TYPE_LATEST)

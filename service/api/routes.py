@@ -17,7 +17,7 @@ from service.api.about import CapabilitiesOut, DecoderOut, LimitsOut, PanelOut, 
 from service.api.negotiate import rendering
 from service.api.renderings import DICOM, JSON, RELATED, RENDERINGS, Answer, Rendered
 from service.api.schemas import PredictionOut
-from service.api.serving import Service, Target, while_caller_waits
+from service.api.serving import serving_of, while_caller_waits
 from service.api.unpack import unpack
 from service.api.urgency import Terms
 from service.errors import InvalidParameterError, Pointed, UnknownModelError
@@ -37,8 +37,10 @@ UNKNOWN_MODEL = problems.documented([UnknownModelError])
     response_class=Response,
     responses={200: ANSWERS, **problems.documented(problems.KINDS)},
 )
-async def predict(request: Request, predictor: Target, serving: Service) -> Response:
+async def predict(request: Request, model: str) -> Response:
     """Evaluate one study: its images and metadata in one of four forms, the answer in the form that Accept asks for."""
+    serving = serving_of(request)
+    predictor = serving.predictor(model)
     request.state.model = predictor.spec.name
     kind = rendering(request.headers.get("accept", ""))
     terms = Terms.of(request.headers, request.state.arrived, serving.request_timeout_s)
@@ -59,35 +61,36 @@ async def predict(request: Request, predictor: Target, serving: Service) -> Resp
 
 
 @router.get("/capabilities", tags=["models"])
-async def capabilities(serving: Service) -> CapabilitiesOut:
+async def capabilities(request: Request) -> CapabilitiesOut:
     """What this running service reads and renders; each decoder was tried with a known image when it started."""
+    serving = serving_of(request)
     states = {name: predictor.state for name, predictor in serving.predictors.items()}
     decoders = [DecoderOut.model_validate(each) for each in serving.decoders()]
     return CapabilitiesOut(models=states, decoders=decoders, renderings=list(RENDERINGS), limits=LimitsOut.model_validate(serving.limits))
 
 
 @router.get("/models", tags=["models"])
-async def models(serving: Service) -> dict[str, list[dict[str, Any]]]:
+async def models(request: Request) -> dict[str, list[dict[str, Any]]]:
     """Every model that is served: inputs, fields, outputs, thresholds, codes and intended use."""
-    return {"models": [describe(each) for each in serving.predictors.values()]}
+    return {"models": [describe(each) for each in serving_of(request).predictors.values()]}
 
 
 @router.get("/models/{model}", tags=["models"], responses=UNKNOWN_MODEL)
-async def model(predictor: Target) -> dict[str, Any]:
+async def model(request: Request, model: str) -> dict[str, Any]:
     """One model: inputs, fields, outputs, thresholds, codes, intended use, and the artifact that is served."""
-    return describe(predictor)
+    return describe(serving_of(request).predictor(model))
 
 
 @router.get("/models/{model}/metadata-schema", tags=["models"], responses=UNKNOWN_MODEL)
-async def metadata_schema(predictor: Target) -> dict[str, Any]:
+async def metadata_schema(request: Request, model: str) -> dict[str, Any]:
     """JSON Schema of the metadata, units in the field names and descriptions."""
-    return schema(predictor.spec)
+    return schema(serving_of(request).predictor(model).spec)
 
 
 @router.get("/models/{model}/panel", tags=["models"], responses=UNKNOWN_MODEL)
-async def panel(predictor: Target) -> PanelOut:
+async def panel(request: Request, model: str) -> PanelOut:
     """The variants that a model with genotypes reads: what a file has to call."""
-    return PanelOut.of(predictor.spec)
+    return PanelOut.of(serving_of(request).predictor(model).spec)
 
 
 async def _answer(request: Request, predictor: Predictor, study: Study, asked: list[str], urgency: Urgency) -> Prediction:

@@ -292,7 +292,7 @@ def identity_of(identity: Identity) -> ModelIdentityOut:
     """Which network answers."""
     spec = identity.spec
     return ModelIdentityOut(
-        name=spec.name, version=spec.version, digest=identity.digest, spec_digest=spec.digest(),
+        name=spec.name, version=spec.version, digest=identity.digest, spec_digest=identity.spec_digest,
         training_data=identity.training_data, intended_use=spec.intended_use,
         execution_provider=identity.provider, variant=identity.variant,
     )

@@ -7,9 +7,9 @@ import time
 from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Annotated, Any, TypeVar
+from typing import Any, TypeVar
 
-from fastapi import Depends, Request
+from fastapi import Request
 
 from models.errors import StudyError
 from models.prediction import Prediction
@@ -55,6 +55,13 @@ class Serving:
     decoders: Callable[[], Iterable[object]] = tuple  # what each was seen to do: see CapabilitiesOut
     draining: bool = False
 
+    def predictor(self, model: str) -> Predictor:
+        """The predictor that a path names."""
+        predictor = self.predictors.get(model)
+        if predictor is None:
+            raise UnknownModelError("no such model is served")
+        return predictor
+
     @contextmanager
     def counted(self, spec: ModelSpec, priority: Priority) -> Iterator[None]:
         """Count how the study inside ends."""
@@ -78,24 +85,10 @@ class Serving:
             self.metrics.input_instance(spec.name, image.transfer_syntax, image.photometric_interpretation)
 
 
-async def serving(request: Request) -> Serving:
-    """The running service. Not blocking, yet async: FastAPI sends any other function to a thread."""
+def serving_of(request: Request) -> Serving:
+    """The running service. Asked for, not injected: FastAPI takes as long to resolve two dependencies as to parse the request."""
     state: Serving = request.app.state.serving
     return state
-
-
-Service = Annotated[Serving, Depends(serving)]
-
-
-async def target(model: str, serving: Service) -> Predictor:
-    """The predictor that the path names."""
-    predictor = serving.predictors.get(model)
-    if predictor is None:
-        raise UnknownModelError("no such model is served")
-    return predictor
-
-
-Target = Annotated[Predictor, Depends(target)]
 
 
 async def while_caller_waits(request: Request, work: Coroutine[Any, Any, T], deadline: float, wait_s: Callable[[], float]) -> T:

@@ -15,7 +15,14 @@ from models.spec import ModelSpec
 from models.study import Part, Study
 from service.api import multipart, strict_json
 from service.api.body import Lease, RequestLimits, chunks
-from service.errors import InvalidParameterError, MalformedRequestError, Pointed, TooLargeRequestError, UnsupportedMediaTypeError
+from service.errors import (
+    InvalidParameterError,
+    MalformedRequestError,
+    Pointed,
+    SlowRequestError,
+    TooLargeRequestError,
+    UnsupportedMediaTypeError,
+)
 
 T = TypeVar("T")
 METADATA = "metadata"
@@ -60,7 +67,11 @@ async def unpack(request: Request, spec: ModelSpec, limits: RequestLimits, lease
     form = FORMS.get(kind.decode("latin-1").lower())
     if form is None:
         raise UnsupportedMediaTypeError("the Content-Type is absent or not one of the request forms")
-    study = await form(_Incoming(chunks(request, limits, lease), options, spec, limits))
+    try:
+        async with asyncio.timeout(limits.receive_timeout_s):
+            study = await form(_Incoming(chunks(request, limits, lease), options, spec, limits))
+    except TimeoutError:
+        raise SlowRequestError(f"the body did not arrive within {limits.receive_timeout_s:g} s") from None
     if len(study.parts) > limits.max_instances:
         raise TooLargeRequestError(f"more than CHIASM_MAX_INSTANCES ({limits.max_instances}) files")
     return study

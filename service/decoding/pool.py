@@ -61,7 +61,7 @@ class DecoderPool:
     ) -> None:
         self._size = workers
         self._lines: Lines[_Turn] = Lines(max(1, workers), bounds.max_queue_size, FIRST_GUESS_S, on_drop=on_drop)
-        self._limits = limits
+        self._limits = [replace(limits, threads=threads) for threads in range(1, MAX_THREADS + 1)]
         self._bounds = bounds
         self._command = command
         self._on_failure = on_failure
@@ -195,7 +195,7 @@ class DecoderPool:
     def _limits_now(self) -> Limits:
         """The limits of a study that begins now: its decoder may use its share of the cores among the workers that have one."""
         busy = max(1, len(self._alive) - len(self._idle))
-        return replace(self._limits, threads=min(MAX_THREADS, max(1, self._bounds.cores // busy)))
+        return self._limits[min(MAX_THREADS, max(1, self._bounds.cores // busy)) - 1]
 
     def _encoded(self, spec: ModelSpec) -> bytes:
         if id(spec) not in self._specs:

@@ -90,5 +90,7 @@ def _in_time(request: Request) -> bool:
 
 
 def _stack(batch: list[Request]) -> Tensors:
-    """Requests' tensors (...) -> one batch (B, ...)."""
+    """Requests' tensors (...) -> one batch (B, ...); of one request, without a copy."""
+    if len(batch) == 1:
+        return {name: tensor[np.newaxis] for name, tensor in batch[0].tensors.items()}
     return {name: np.stack([request.tensors[name] for request in batch]) for name in batch[0].tensors}

@@ -52,7 +52,8 @@ def probability_below(finding: BelowThreshold, part: Regression, value: float, e
     tails end at 1 / (n + 1), because n calibration cases cannot exclude more.
     """
     gap = boundary(part, finding) - value
-    within = min(float(np.interp(abs(gap), errors.absolute_errors, _levels(len(errors.absolute_errors)))), errors.cases / (errors.cases + 1))
+    levels = _levels(len(errors.absolute_errors))
+    within = min(float(np.interp(abs(gap), errors.absolute_errors, levels)), errors.cases / (errors.cases + 1))
     return 0.5 + 0.5 * float(np.sign(gap)) * within
 
 

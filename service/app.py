@@ -157,7 +157,9 @@ async def serve_models(
         for each in artifacts:
             if isinstance(each.runtime, Ladder):
                 stack.callback(each.runtime.close)  # after the scheduler: nobody waits for it any more
-        scheduler = Scheduler(slots, max_queue_size=settings.max_queue_size, max_slots=on_cpu, on_drop=partial(metrics.dropped, INFER))
+        homes = cores.Homes(slots if settings.provider == "cpu" else 0)
+        dropped = partial(metrics.dropped, INFER)
+        scheduler = Scheduler(slots, max_queue_size=settings.max_queue_size, max_slots=on_cpu, on_drop=dropped, homes=homes)
         await stack.enter_async_context(scheduler)
         gate = None
         if settings.gate:

@@ -18,6 +18,7 @@ from types import TracebackType
 from typing import Self
 
 from service.engine.batch import Inference, Request, Run, Tensors, serve
+from service.engine.cores import Homes
 from service.engine.modes import Modes
 from service.errors import DrainingError
 from service.waiting.duration import Duration
@@ -41,11 +42,14 @@ class Scheduler:
         What `resize` may make of them.
     max_queue_size, clock, on_drop
         As for `Lines`.
+    homes
+        Where the threads of the runs are at home, if anywhere.
     """
 
     def __init__(
         self, slots: int, *, max_queue_size: int, max_slots: int = 0, clock: Callable[[], float] = time.monotonic,
         on_drop: Callable[[str, str], None] = lambda model, why: None,  # noqa: ARG005
+        homes: Homes | None = None,
     ) -> None:
         self.lines: Lines[Request] = Lines(slots, max_queue_size, FIRST_GUESS_S, clock, on_drop)
         self._threads = ThreadPoolExecutor(max(slots, max_slots), thread_name_prefix="infer")
@@ -53,6 +57,7 @@ class Scheduler:
         self._timers: dict[str, asyncio.TimerHandle] = {}  # of models for which a slot waits for a fuller batch
         self._waited = ""  # the model for which it has just waited
         self._running: dict[asyncio.Task[None], list[Place[Request]]] = {}
+        self._homes = homes or Homes(0)
         self._closed = False
 
     async def __aenter__(self) -> Self:
@@ -153,7 +158,8 @@ class Scheduler:
 
     def _begin(self, batch: list[Place[Request]], run: Run, *, slots: int, learn: bool) -> None:
         served = self.lines.begin(batch, slots)
-        task = asyncio.create_task(serve([place.who for place in batch], run, self._threads))
+        placed = self._homes.placed(run, full=slots == 1 and self.lines.free == 0)
+        task = asyncio.create_task(serve([place.who for place in batch], placed, self._threads))
         self._running[task] = batch
         task.add_done_callback(lambda done: self._end(done, served, learn=learn))
 

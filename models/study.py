@@ -37,7 +37,7 @@ class NoPanelError(ValueError):
 
 @dataclass(frozen=True, init=False)
 class Part:
-    """One file of a study, in the pieces that it came in: a mammogram is worth a copy less.
+    """One file of a study, in the pieces that it came in: to join those of a mammogram takes as long as to receive them.
 
     `input` names the image input or the genotypes that it was sent as, or None: whichever it fits.
     """

@@ -16,7 +16,7 @@ from service.errors import (
     UnsupportedMediaTypeError,
 )
 
-PIECE_BYTES = 64 << 10
+PIECE_BYTES = 64 << 10  # passed on at once, at least
 RETRY_AFTER_S = 2.0  # bodies leave memory when their study is decoded, in about that time
 
 

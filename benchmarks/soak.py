@@ -147,7 +147,7 @@ def plot(seen: Soak, file: Path) -> None:
     """Memory over time."""
     figure, axes = plt.subplots(figsize=(8, 3), layout="constrained")
     axes.plot([at / 60 for at, _ in seen.resident], [mb for _, mb in seen.resident], color="#3b6ea5")
-    axes.set(xlabel="minutes", ylabel="resident, MB", ylim=(0, None))
+    axes.set(xlabel="minutes", ylabel="resident, MB", ylim=(0, 1.1 * max(mb for _, mb in seen.resident)))
     figure.savefig(file, dpi=110)
 
 

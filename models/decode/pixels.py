@@ -244,8 +244,8 @@ def _widen(samples: Samples, said: Codestream, module: PixelModule) -> Samples:
 
 def _is_plain(cells: Samples, module: PixelModule) -> bool:
     """Whether cells are values as they stand: nothing stands above or below the bits of any. To look costs less than a copy."""
-    lowest = not module.signed and module.high == module.stored - 1 and cells.dtype.isnative
-    return lowest and not int(cells.max()) >> module.stored
+    unshifted = not module.signed and module.high == module.stored - 1 and cells.dtype.isnative
+    return unshifted and not int(cells.max()) >> module.stored
 
 
 def _values(cells: Samples, module: PixelModule) -> StoredValues:

@@ -86,7 +86,7 @@ class Serving:
 
 
 def serving_of(request: Request) -> Serving:
-    """The running service. Asked for, not injected: FastAPI takes as long to resolve two dependencies as to parse the request."""
+    """The running service. Asked for, not injected: to resolve dependencies took a fifteenth of the time of an answer's Python."""
     state: Serving = request.app.state.serving
     return state
 

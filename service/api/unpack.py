@@ -30,6 +30,7 @@ DICOM, JSON, GZIP = "application/dicom", "application/json", "application/gzip"
 GENOTYPES = {"text/vcf", "text/x-vcf", GZIP, "application/x-gzip"}  # none is registered; a bgzipped VCF is gzip
 TOLD_APART = {DICOM, "image/png", "image/jpeg", GZIP}  # types that bytes show
 SIGNATURES = {b"\x89PNG": "image/png", b"\xff\xd8\xff": "image/jpeg", b"\x1f\x8b": GZIP}
+SIGNED_BYTES = 132  # that show what a file is; DICOM's come last (PS3.10 7.1)
 LARGE_BYTES = 256 << 10  # parsing and decoding base64 beyond this takes more than a millisecond: not on the event loop
 
 
@@ -191,7 +192,7 @@ def _check_declared(content_type: str, pieces: Sequence[bytes]) -> None:
 
 
 def _signature(pieces: Sequence[bytes]) -> str | None:
-    data = b"".join(piece[:132] for piece in pieces[:132])
-    if data[128:132] == b"DICM":  # PS3.10 7.1
+    data = b"".join(piece[:SIGNED_BYTES] for piece in pieces[:SIGNED_BYTES])
+    if data[128:SIGNED_BYTES] == b"DICM":
         return DICOM
     return next((kind for beginning, kind in SIGNATURES.items() if data.startswith(beginning)), None)

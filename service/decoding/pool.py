@@ -61,7 +61,7 @@ class DecoderPool:
     ) -> None:
         self._size = workers
         self._lines: Lines[_Turn] = Lines(max(1, workers), bounds.max_queue_size, FIRST_GUESS_S, on_drop=on_drop)
-        self._limits = [replace(limits, threads=threads) for threads in range(1, MAX_THREADS + 1)]
+        self._limits = [replace(limits, threads=threads) for threads in range(1, MAX_THREADS + 1)]  # by their threads
         self._bounds = bounds
         self._command = command
         self._on_failure = on_failure

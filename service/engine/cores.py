@@ -29,7 +29,7 @@ class Homes:
     """A core for each thread that runs networks, if there are as many threads as cores; else the system alone places them.
 
     While every slot is taken, a run keeps to the core of its thread. Woken where the event loop happens to be, it waited there for
-    a time slice, and its own core was idle: 3 % of the machine. While a core is free, the system knows better which one it is.
+    a time slice, and its own core was idle: 2 % of the machine. While a core is free, the system knows better which one it is.
     """
 
     def __init__(self, threads: int, allowed: Iterable[int] | None = None) -> None:

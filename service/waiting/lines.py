@@ -170,8 +170,6 @@ class Lines(Generic[T]):
 
     def next(self) -> Place[T] | None:
         """Whose turn it is, taken out of the line; None where nobody waits."""
-        if not len(self):
-            return None
         now = self._clock()
         for priority in self._turns():
             while (line := self._foremost(priority)) is not None:
@@ -182,8 +180,6 @@ class Lines(Generic[T]):
 
     def foremost(self) -> Line[T] | None:
         """The line whose turn it is; None where nobody waits."""
-        if not len(self):
-            return None
         return next((line for priority in self._turns() if (line := self._foremost(priority)) is not None), None)
 
     def now(self) -> float:

@@ -86,11 +86,11 @@ async def test_genotypes_are_an_unknown_part_for_a_model_that_reads_none():
 
 async def test_a_body_in_single_bytes_does_not_become_a_million_objects():
     data = DICOM + bytes(200_000)
-    sent = [{"type": "http.request", "body": data[at : at + 1], "more_body": at + 1 < len(data)} for at in range(len(data))]
+    sent = ({"type": "http.request", "body": data[at : at + 1], "more_body": at + 1 < len(data)} for at in range(len(data)))
     scope = {"type": "http", "method": "POST", "headers": [(b"content-type", b"application/dicom")]}
 
     async def receive():
-        return sent.pop(0)
+        return next(sent)
 
     (part,) = (await unpack(Request(scope, receive), SPECS["bmd"], LIMITS, Lease(Budget(1 << 30)))).parts
     assert part.data == data

@@ -56,3 +56,17 @@ async def test_batch_work_that_nobody_passes_is_owed_nothing_and_stat_work_alway
     assert "batch" not in world.serve(int(PASSED_PER_OWED))
     world.come("a", STAT, name="stat")
     assert world.serve(3) == ["stat", "batch", "a"]
+
+
+async def test_what_batch_work_is_owed_is_forgotten_when_it_has_left_and_nobody_waits():
+    world, passed = World(), int(PASSED_PER_OWED)
+    gone = world.come("b", BATCH)
+    for _ in range(passed):
+        world.come("a", ROUTINE)
+    world.serve(passed)  # and now batch work would have its turn
+    world.lines.leave(gone)
+    assert world.lines.next() is None
+    world.come("b", BATCH, name="batch")
+    for _ in range(passed):
+        world.come("a", ROUTINE)
+    assert "batch" not in world.serve(passed)
